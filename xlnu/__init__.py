@@ -1,0 +1,6 @@
+"""xlnu: an English-centric LLM made to understand, and answer in, 200 languages.
+
+Importing this costs milliseconds: Ray, torch and transformers are imported where they are used.
+"""
+
+__version__ = "0.1.0"
