@@ -1,0 +1,58 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before Ray is imported anywhere: nothing of ours calls home
+os.environ |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # before Ray's workers inherit them
+TOP = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """A real server that speaks S3, in a process of its own; its address."""
+    begin = "import sys; from moto.server import main; main(['-H', '127.0.0.1', '-p', '0'])"
+    server = subprocess.Popen([sys.executable, "-c", begin], stderr=subprocess.PIPE, text=True)
+    assert server.stderr is not None
+    address = next(line.split()[-1] for line in server.stderr if "Running on http://" in line)
+    # its log would fill the pipe and stop it
+    drain = subprocess.Popen(["cat"], stdin=server.stderr, stdout=subprocess.DEVNULL)
+    yield address.removeprefix("http://")
+    server.kill()
+    server.wait()
+    drain.wait()
+
+
+@pytest.fixture
+def s3(s3_server: str, request: pytest.FixtureRequest) -> str:
+    """The URI of an empty prefix in a bucket of its own."""
+    from pyarrow import fs
+
+    bucket = f"b{abs(hash(request.node.nodeid)):x}"
+    where = f"endpoint_override={s3_server}&scheme=http&region=us-east-1"
+    made, _ = fs.FileSystem.from_uri(f"s3://{bucket}?{where}&allow_bucket_creation=true")
+    made.create_dir(bucket)
+    return f"s3://{bucket}/some/prefix?{where}"
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Each kind of store: what holds on a folder must hold on object storage."""
+    if request.param == "folder":
+        return str(tmp_path / "store")
+    return str(request.getfixturevalue("s3"))
+
+
+@pytest.fixture(scope="session")
+def ray_here() -> Iterator[Any]:
+    """One Ray for all tests, for starting it takes seconds. Its workers can import the tests' own functions."""
+    import ray
+
+    environment = {"env_vars": {"PYTHONPATH": str(TOP)}}
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=environment)
+    yield ray
+    ray.shutdown()

@@ -1,0 +1,129 @@
+import json
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import pytest
+
+from xlnu import lock
+from xlnu.errors import Halt
+from xlnu.lock import Lock, held
+from xlnu.store import Store
+
+
+def never(holder: str) -> None:
+    raise AssertionError(f"waits for {holder}")
+
+
+def claim_of(store: Store, **who: Any) -> str:
+    name = f"step/_lock/{len(store.list('step'))}.json"
+    store.write(name, json.dumps({**lock._me(), **who}).encode())
+    return name
+
+
+def test_a_lock_leaves_nothing_behind(store_uri: str) -> None:
+    store = Store(store_uri)
+    with held(store, "step/_lock", never):
+        assert len(store.list("step/_lock")) == 1
+    assert store.list("step/_lock") == []
+
+
+def test_four_drivers_one_at_a_time(store_uri: str) -> None:
+    store, inside, most, order = Store(store_uri), 0, 0, []
+    guard = threading.Lock()
+
+    def drive(number: int) -> None:
+        nonlocal inside, most
+        with held(store, "step/_lock", lambda _: None):
+            with guard:
+                inside += 1
+                most = max(most, inside)
+            store.list("step/_lock")  # time for another to come in, were it let
+            with guard:
+                inside -= 1
+                order.append(number)
+
+    drivers = [threading.Thread(target=drive, args=(number,)) for number in range(4)]
+    for driver in drivers:
+        driver.start()
+    for driver in drivers:
+        driver.join()
+    assert (most, sorted(order)) == (1, [0, 1, 2, 3])
+    assert store.list("step/_lock") == []
+
+
+def test_a_killed_process_holds_nothing(store_uri: str) -> None:
+    store = Store(store_uri)
+    gone = subprocess.Popen([sys.executable, "-c", "pass"])
+    gone.wait()
+    claim_of(store, pid=gone.pid)
+    with held(store, "step/_lock", never):
+        assert len(store.list("step/_lock")) == 1
+
+
+def test_a_new_process_with_an_old_number_is_not_the_old_one(store_uri: str) -> None:
+    store = Store(store_uri)
+    claim_of(store, started="1")  # our own number, from another start
+    with held(store, "step/_lock", never):
+        pass
+
+
+def test_another_machine_is_waited_for_while_it_lives(store_uri: str) -> None:
+    store, told = Store(store_uri), threading.Event()
+    elsewhere = claim_of(store, realm="another boot", host="far", pid=1)
+    said = []
+
+    def waiting(holder: str) -> None:
+        said.append(holder)
+        told.set()
+
+    def drive() -> None:
+        with held(store, "step/_lock", waiting):
+            said.append("in")
+
+    driver = threading.Thread(target=drive)
+    driver.start()
+    assert told.wait(20)
+    assert said == ["process 1 on far"]
+    store.delete(elsewhere)
+    driver.join()
+    assert said == ["process 1 on far", "in"]
+
+
+def test_another_machine_that_fell_silent_is_not_waited_for(
+    store_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(store_uri)
+    claim_of(store, realm="another boot", host="far", pid=1)
+    monkeypatch.setattr(lock, "LEASE", -1.0)  # any claim is older than that
+    with held(store, "step/_lock", never):
+        assert len(store.list("step/_lock")) == 1
+
+
+def test_a_driver_that_slept_too_long_finds_out(store_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(store_uri)
+    mine = Lock(store, "step/_lock")
+    mine.acquire(never)
+    monkeypatch.setattr(lock, "LEASE", -1.0)
+    mine.check()  # slept, but nobody came
+    with held(store, "step/_lock", never), pytest.raises(Halt, match="another took the step over"):
+        mine.check()
+    mine.release()
+
+
+def test_the_heart_beats(store_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "BEAT", 0.01)
+    beaten = threading.Event()
+    beats = 0
+
+    class Watched(Store):
+        def write(self, name: str, data: bytes) -> None:
+            nonlocal beats
+            super().write(name, data)
+            beats += 1
+            if beats == 5:
+                beaten.set()
+
+    with held(Watched(store_uri), "step/_lock", never):
+        assert beaten.wait(20)

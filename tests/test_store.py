@@ -1,0 +1,80 @@
+import pickle
+import resource
+from pathlib import Path
+
+import pytest
+
+from xlnu.errors import Halt, UserError
+from xlnu.store import UNFINISHED, Store
+
+
+def test_write_read_list_delete(store_uri: str) -> None:
+    store = Store(store_uri)
+    store.write("a/b.bin", b"one")
+    store.write("a/b.bin", b"other")
+    store.write("a/c/d.bin", b"")
+    store.write("ab.bin", b"beside")
+    assert store.read("a/b.bin") == b"other"
+    assert [(e.name, e.size) for e in store.list("a")] == [("a/b.bin", 5), ("a/c/d.bin", 0)]
+    assert store.list("nothing/here") == []
+    store.delete("a/b.bin")
+    store.delete("a/b.bin")
+    with pytest.raises(FileNotFoundError):
+        store.read("a/b.bin")
+    assert [e.name for e in store.list("")] == ["a/c/d.bin", "ab.bin"]
+
+
+def test_a_worker_gets_the_same_store(store_uri: str) -> None:
+    pickle.loads(pickle.dumps(Store(store_uri))).write("from/worker", b"x")
+    assert Store(store_uri).read("from/worker") == b"x"
+
+
+def test_a_write_that_fails_is_said_in_one_line_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.write("part", b"before")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))  # the kernel refuses to write on, as on a full disk
+    try:
+        with pytest.raises(Halt) as caught:
+            store.write("part", b"after" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert str(caught.value) == (
+        f"{tmp_path}/part: cannot be written: File too large; "
+        "what is finished is kept: mend it and run the same command again"
+    )
+    assert (tmp_path / "part").read_bytes() == b"before"
+    assert not list(tmp_path.glob(UNFINISHED + "*"))
+
+
+def test_secrets_of_the_uri_stay_out_of_messages(s3: str) -> None:
+    store = Store(s3)
+    assert "?" not in store.place("x")
+    assert store.place("x").endswith("/some/prefix/x")
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("s4://bucket/x", "s4://bucket/x: not a store that can be opened: Unrecognized filesystem type in URI"),
+        ("s3://?region=us-east-1", "s3://: names no bucket or folder; give one, as s3://bucket/prefix"),
+        (__file__, f"{__file__}: is a file; a store is a folder or a prefix on object storage"),
+    ],
+)
+def test_what_is_no_store(uri: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        Store(uri)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_bucket_that_is_not_there_is_found_before_any_work(s3: str) -> None:
+    for writable in (True, False):
+        with pytest.raises(Halt, match=r"^s3://none/some/prefix: there is no bucket none, "):
+            Store(s3.replace(s3.split("/")[2], "none")).check(writable)
+
+
+def test_checking_leaves_nothing(store_uri: str) -> None:
+    store = Store(store_uri)
+    store.check(writable=False)
+    store.check(writable=True)
+    assert store.list("") == []

@@ -1,0 +1,299 @@
+"""A job's settings: dataclasses, YAML files that build on one another, and key=value.
+
+Dataclasses own their defaults and their documentation; a part of xlnu declares its own and receives only it:
+
+    @dataclass
+    class FilterConfig:
+        tau: float = setting(0.8, "translations scored below this are rejected", at_least=0, at_most=1)
+
+Later sources win: defaults, then the file's `extends`, then the file, then the command line. What is wrong
+with a value is said in one line: the key, what was given and where, and what is allowed.
+"""
+
+import copy
+import dataclasses
+import difflib
+import os
+import re
+import textwrap
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from xlnu.errors import UserError
+
+REQUIRED: Any = MISSING
+COMMAND_LINE = "command line"
+
+C = TypeVar("C")
+
+
+def setting(
+    default: Any,
+    meaning: str,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    above: float | None = None,
+    check: Callable[[Any], object] | None = None,
+) -> Any:
+    """A dataclass field with its meaning and what it allows.
+
+    `check` is called with the value (with each element of a list) and raises ValueError to refuse it.
+    """
+    about = {"meaning": meaning, "at_least": at_least, "at_most": at_most, "above": above, "check": check}
+    return dataclasses.field(default_factory=lambda: copy.deepcopy(default), metadata=about)
+
+
+def section(config_class: type, meaning: str) -> Any:
+    """A dataclass field that holds another part's dataclass."""
+    return dataclasses.field(default_factory=config_class, metadata={"meaning": meaning})
+
+
+# ---------------------------------------------------------------------------------------------- the keys
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """One setting as the user writes it: its dotted name, its type, and what its dataclass says of it."""
+
+    name: str
+    type: Any
+    default: Any
+    about: typing.Mapping[str, Any]
+
+    @property
+    def allowed(self) -> str:
+        """What may stand here, in words: "a number from 0 to 1"."""
+        words = _type_in_words(self.type)
+        low, high, above = (self.about.get(k) for k in ("at_least", "at_most", "above"))
+        if low is not None and high is not None:
+            return f"{words} from {low} to {high}"
+        bounds = [("at least", low), ("at most", high), ("above", above)]
+        return ", ".join([words, *(f"{name} {bound}" for name, bound in bounds if bound is not None)])
+
+    def refuse(self, value: Any) -> str | None:
+        """Why this value, of the right type already, is not allowed; None when it is."""
+        low, high, above = (self.about.get(k) for k in ("at_least", "at_most", "above"))
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, int | float) and not isinstance(one, bool):
+                # written so that nan fails each bound, and so is refused wherever a bound stands
+                fits = (low is None or one >= low) and (high is None or one <= high)
+                if not (fits and (above is None or one > above)):
+                    return f"allowed: {self.allowed}"
+            check = self.about.get("check")
+            if check is not None and one is not None:
+                try:
+                    check(one)
+                except ValueError as reason:
+                    return str(reason)
+        return None
+
+
+def _optional(of: Any) -> tuple[Any, bool]:
+    if typing.get_origin(of) in (typing.Union, types.UnionType):
+        kinds = [kind for kind in typing.get_args(of) if kind is not type(None)]
+        assert len(kinds) == 1, f"a setting has one type, or one type and None; not {of}"
+        return kinds[0], True
+    return of, False
+
+
+def _type_in_words(of: Any) -> str:
+    of, optional = _optional(of)
+    simple = {float: "a number", int: "a whole number", str: "text", bool: "true or false"}
+    kind, inner = typing.get_origin(of), typing.get_args(of)
+    if of in simple:
+        words = simple[of]
+    elif kind is Literal:
+        words = "one of " + ", ".join(map(str, inner))
+    elif kind is list:
+        words = f"a list of {_type_in_words(inner[0]).removeprefix('a ')}, as [one,two]"
+    elif kind is dict:
+        words = "a map, as {one: two}"
+    else:
+        raise TypeError(f"no setting can have the type {of}")
+    return f"{words}, or null" if optional else words
+
+
+def keys(config_class: type, prefix: str = "") -> Iterator[Key]:
+    """Every setting below a dataclass, in the order of declaration."""
+    hints = typing.get_type_hints(config_class)
+    for field in dataclasses.fields(config_class):
+        name, of = prefix + field.name, hints[field.name]
+        if dataclasses.is_dataclass(of):
+            yield from keys(typing.cast(type, of), name + ".")
+        else:
+            assert field.default_factory is not dataclasses.MISSING, f"{name}: declare it with setting(...)"
+            yield Key(name, of, field.default_factory(), field.metadata)
+
+
+def describe(config_class: type) -> str:
+    """Every key with what it allows, its default and its meaning: the second half of --help."""
+    lines = []
+    for key in keys(config_class):
+        default = "(must be given)" if key.default == REQUIRED else f"= {_shown(key.default)}"
+        lines.append(f"  {key.name} {default}")
+        meaning = f"{key.about['meaning']}. {key.allowed[0].upper()}{key.allowed[1:]}."
+        lines += textwrap.wrap(meaning, 96, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(lines)
+
+
+def _shown(value: Any) -> str:
+    """A value as the user would write it on the command line."""
+    if isinstance(value, list):
+        return "[" + ",".join(map(_shown, value)) + "]"
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return str(value).removesuffix(".0") if value != "" else "''"
+
+
+# ---------------------------------------------------------------------------------------------- reading
+
+
+class _Loader(yaml.BaseLoader):
+    """Every scalar stays text, and becomes what its setting's type says: YAML's own guesses read the language
+    `no` as false, 12:30 as 750 and 0012 as 10. A key that stands twice is refused, not overwritten.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, _Loader) or ""
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{where}, line {mark.line + 1}, column {mark.column + 1}" if mark else where
+        raise UserError(f"{place}: not YAML: {getattr(error, 'problem', None) or error}") from None
+
+
+def _read_file(file: Path, built_on_by: tuple[Path, ...] = ()) -> list[tuple[str, dict[str, Any]]]:
+    """The file's settings, those of the files it extends before its own."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        missing = isinstance(error, FileNotFoundError)
+        why = "no such file" if missing else getattr(error, "strerror", "not UTF-8")
+        by = f" (extended by {built_on_by[-1]})" if built_on_by else ""
+        here = {near.name for near in file.parent.glob("*.y*ml")} - {file.name} if missing else set()
+        raise UserError(f"{file}: {why}{by}{_did_you_mean(file.name, here)}") from None
+    content = _parse(text, str(file)) or {}
+    if not isinstance(content, dict):
+        raise UserError(f"{file}: a configuration is a map of keys to values, not {type(content).__name__}")
+    bases = content.pop("extends", None) or []
+    found = []
+    for base in [bases] if isinstance(bases, str) else bases:
+        path = Path(os.path.normpath(file.parent / str(base)))
+        if path in (*built_on_by, file):
+            raise UserError(f"{file}: extends {base}, which extends it in turn")
+        found += _read_file(path, (*built_on_by, file))
+    return [*found, (str(file), content)]
+
+
+def _read_arguments(arguments: Iterable[str], known: dict[str, Key]) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for argument in arguments:
+        name, equals, text = argument.partition("=")
+        if not equals or not name:
+            raise UserError(f"{argument!r} is not key=value; --help lists the keys")
+        plain = name in known and _optional(known[name].type)[0] is str and text[:1] not in ("'", '"')
+        settings[name] = text if plain else _parse(text, f"{name} ({COMMAND_LINE})")
+    return settings
+
+
+# ---------------------------------------------------------------------------------------------- composing
+
+
+def _did_you_mean(given: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(given, list(known), n=1, cutoff=0.7)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _unknown(given: str, where: str, known: dict[str, Key]) -> UserError:
+    last = given.rpartition(".")[2]
+    same = [name for name in known if name.rpartition(".")[2] == last]
+    if same:
+        hint = f"; did you mean {' or '.join(same[:3])}?"
+    else:
+        hint = _did_you_mean(given, known) or _did_you_mean(last, {name.rpartition(".")[2] for name in known})
+    return UserError(f"{given}: no such key ({where}){hint or '; --help lists the keys'}")
+
+
+def _leaves(
+    given: dict[str, Any], where: str, known: dict[str, Key], prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """The dotted names and values of a source, each known to be a setting's name."""
+    for part, value in given.items():
+        name = f"{prefix}{part}"
+        below = [key for key in known if key.startswith(name + ".")]
+        if name in known:
+            yield name, value
+        elif below and value == "":
+            continue  # a section whose keys are all commented out
+        elif below and isinstance(value, dict):
+            yield from _leaves(value, where, known, name + ".")
+        elif below:
+            example = f"{below[0]}={_shown(known[below[0]].default)}"
+            raise UserError(f"{name}: is a section ({where}); set a key in it, as {example}")
+        else:
+            raise _unknown(name, where, known)
+
+
+def _as_meant(value: Any, of: Any) -> Any:
+    """The text of a source as its setting's type reads it, where OmegaConf would read it otherwise."""
+    of, optional = _optional(of)
+    if optional and value in ("null", "~", ""):
+        return None
+    if of is int and isinstance(value, str) and re.fullmatch(r"[0-9.]+[eE][0-9]+", value):
+        return int(value) if (value := float(value)).is_integer() else value  # 1e6 is a whole number to people
+    if of in (str, int, float, bool) and not isinstance(value, str):
+        raise ValueError("a list or a map where one value belongs")
+    return value
+
+
+def load(config_class: type[C], file: str | None = None, arguments: Iterable[str] = ()) -> C:
+    """The settings of a job from all their sources, checked."""
+    known = {key.name: key for key in keys(config_class)}
+    sources = [*(_read_file(Path(file)) if file else []), (COMMAND_LINE, _read_arguments(arguments, known))]
+    config = OmegaConf.structured(config_class)
+    came_from: dict[str, str] = {}
+    for where, given in sources:
+        for name, value in _leaves(given, where, known):
+            try:
+                OmegaConf.update(config, name, _as_meant(value, known[name].type), merge=False)
+            except (OmegaConfBaseException, ValueError):
+                shown = f"got {_shown(value)} ({where}); allowed: {known[name].allowed}"
+                raise UserError(f"{name}: {shown}") from None
+            came_from[name] = where
+    for name, key in known.items():
+        where = came_from.get(name, "the default")
+        try:
+            value = OmegaConf.select(config, name, throw_on_missing=True)
+            value = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        except OmegaConfBaseException as error:
+            if OmegaConf.is_missing(config, name):
+                problem = f"must be given, as {name}=VALUE; {key.about['meaning']}"
+            else:
+                problem = f"{str(error).splitlines()[0].rpartition('interpolation: ')[2]} ({where})"
+            raise UserError(f"{name}: {problem}") from None
+        reason = key.refuse(value)
+        if reason is not None:
+            raise UserError(f"{name}: got {_shown(value)} ({where}); {reason}")
+    return typing.cast(C, OmegaConf.to_object(config))
+
+
+def to_yaml(config: object) -> str:
+    """The resolved settings, in the form that --config reads back."""
+    return OmegaConf.to_yaml(OmegaConf.structured(config), resolve=True)

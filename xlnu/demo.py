@@ -1,0 +1,116 @@
+"""The demo's work: for now two steps, which show that the house stands.
+
+A dozen instructions become one translation request for each language of FLORES-200, with the codes NLLB
+wants on both sides. Two of the 204 have no code in NLLB: their requests are rejected, counted and kept.
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from xlnu.config import section, setting
+from xlnu.languages import Language, all_languages, model_code, resolve
+from xlnu.rows import INSTRUCTIONS, REQUESTS, row_id
+from xlnu.run import Run, RunConfig
+from xlnu.steps import Estimate, Step, Work
+
+PROMPTS = (
+    ("Name three things that people carry when they expect rain.", ""),
+    ("Explain in one sentence why the sea is salty.", ""),
+    ("Rewrite this so that a child understands it.", "Evaporation cools a surface by taking heat from it."),
+    ("Which of these is heavier?", "a litre of water or a litre of oil"),
+    ("Write a short invitation to a neighbour for tea on Sunday.", ""),
+    ("Put these words in the order of the alphabet.", "river, bread, window, apple"),
+    (
+        "Is the mood of this sentence happy or sad?",
+        "The last bus left without us, and we sang all the way home.",
+    ),
+    ("What should you do first when a pan of oil catches fire?", ""),
+    ("Give the next two numbers.", "2, 4, 8, 16"),
+    ("Summarise the message in five words.", "Your parcel arrived; please fetch it before Friday evening."),
+    ("Suggest a name for a bakery that opens at night.", ""),
+    ("How many minutes are there in a day?", ""),
+)
+
+
+@dataclass
+class DemoConfig:
+    languages: list[str] = setting(
+        [],
+        "the languages to make requests for, each a code, an ISO code, a name, or code->code for a fallback; "
+        "empty: every language of FLORES-200",
+        check=resolve,
+    )
+    source: str = setting("eng_Latn", "the language of the instructions", check=resolve)
+    rows_per_part: int = setting(50, "rows written at once, and so lost at most to a kill", at_least=1)
+    run: RunConfig = section(RunConfig, "where the job keeps things")
+
+
+def make_instructions(work: Work) -> int:
+    for part in work.todo(len(PROMPTS), rows_per_part=len(PROMPTS)):
+        rows = [
+            {"id": row_id(instruction, about), "reject": None, "instruction": instruction, "input": about}
+            for instruction, about in PROMPTS[part.start : part.stop]
+        ]
+        work.write(part, pa.Table.from_pylist(rows, schema=INSTRUCTIONS))
+    return len(PROMPTS)
+
+
+def make_requests(work: Work, source: Language, targets: list[Language], size: int) -> int:
+    """One row for each (instruction, language), languages outermost."""
+    instructions = work.inputs["instructions"].table().to_pylist()
+    rows = len(targets) * len(instructions)
+    for part in work.todo(rows, rows_per_part=size):
+        table = [
+            _request(instructions[at % len(instructions)], source, targets[at // len(instructions)])
+            for at in range(part.start, part.stop)
+        ]
+        work.write(part, pa.Table.from_pylist(table, schema=REQUESTS))
+    return rows
+
+
+def _request(instruction: dict[str, str], source: Language, target: Language) -> dict[str, str | None]:
+    reason = None
+    if target.nllb is None:
+        reason = "NLLB has no code for the language"
+    elif target == source:
+        reason = "the source language itself"
+    return {
+        "id": row_id(instruction["id"], target.label),
+        "reject": reason,
+        "parent": instruction["id"],
+        "language": target.label,
+        "source_code": model_code(source, "nllb"),
+        "target_code": target.nllb,
+        "text": "\n".join(filter(None, (instruction["instruction"], instruction["input"]))),
+    }
+
+
+def steps(config: DemoConfig) -> list[Step]:
+    source = resolve(config.source)
+    every = [language for language in all_languages() if language.flores]
+    targets = [resolve(one) for one in config.languages] or every
+    instructions = Step(
+        "instructions",
+        {"prompts": [list(prompt) for prompt in PROMPTS]},
+        make_instructions,
+        estimate=Estimate(rows=len(PROMPTS)),
+    )
+    words = sum(len(f"{instruction} {about}".split()) for instruction, about in PROMPTS)
+    requests = Step(
+        "requests",
+        {"source": source.label, "languages": [target.label for target in targets]},
+        lambda work: make_requests(work, source, targets, config.rows_per_part),
+        inputs=(instructions,),
+        # 1.4 tokens a word is what subword vocabularies need for English; 20,000 rows/s was seen on two cores
+        estimate=Estimate(
+            rows=len(PROMPTS) * len(targets),
+            tokens=round(1.4 * words * len(targets)),
+            hours=len(PROMPTS) * len(targets) / 20_000 / 3600,
+        ),
+    )
+    return [instructions, requests]
+
+
+def work(config: DemoConfig, run: Run) -> None:
+    run.report(run.steps(steps(config)))

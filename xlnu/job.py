@@ -1,0 +1,89 @@
+"""How every job starts, speaks and ends.
+
+    python jobs/NAME.py [--config FILE] [--plan] [--help] [key=value ...]
+
+It ends with 0; with 2 and one line on stderr for the user's mistake; else with 1. stdout holds what was asked for
+(the plan, the help, a table) and, as its last line, the path of what the job left.
+"""
+
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import NoReturn, Protocol, TypeVar
+
+from xlnu import __version__
+from xlnu.config import describe, load, to_yaml
+from xlnu.errors import Halt, UserError
+from xlnu.run import Run, RunConfig, print_out
+
+
+class HasRun(Protocol):
+    run: RunConfig
+
+
+C = TypeVar("C", bound=HasRun)
+
+
+@dataclass
+class _Options:
+    config: str | None = None
+    plan: bool = False
+    help: bool = False
+    settings: list[str] = field(default_factory=list)
+
+
+def _read_options(arguments: Sequence[str]) -> _Options:
+    options, rest = _Options(), list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        name, equals, value = argument.partition("=")
+        if argument in ("--help", "-h"):
+            options.help = True
+        elif argument == "--plan":
+            options.plan = True
+        elif name == "--config":
+            if not equals and not rest:
+                raise UserError("--config needs a file: --config FILE")
+            options.config = value if equals else rest.pop(0)
+        elif argument.startswith("-"):
+            instead = f"; settings are written without dashes: {argument.lstrip('-')}" if equals else ""
+            raise UserError(f"{name}: no such option; there are --config FILE, --plan and --help{instead}")
+        else:
+            options.settings.append(argument)
+    return options
+
+
+def job(name: str, config_class: type[C], work: Callable[[C, Run], None], about: str | None) -> NoReturn:
+    """Run a job from the command line; `work` gets its config and a Run."""
+    sys.exit(_job(name, config_class, work, about or "", sys.argv[1:]))
+
+
+def _job(
+    name: str, config_class: type[C], work: Callable[[C, Run], None], about: str, arguments: Sequence[str]
+) -> int:
+    try:
+        options = _read_options(arguments)
+        if options.help:
+            usage = f"usage: python jobs/{name}.py [--config FILE] [--plan] [--help] [key=value ...]"
+            print_out(f"{about.strip()}\n\n{usage}\n\n{describe(config_class)}")
+            return 0
+        config = load(config_class, options.config, options.settings)
+        config.run.dir = config.run.dir or f"runs/{name}"
+        signal.signal(signal.SIGTERM, _interrupt)  # what a spot machine or `ray job stop` sends first
+        work(config, Run(name, config.run, f"# xlnu {__version__}, {name}\n{to_yaml(config)}", options.plan))
+    except Halt as halt:
+        sys.stderr.write(f"{name}: {' '.join(str(halt).split())}\n")
+        return halt.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{name}: interrupted; what is finished is kept: the same command goes on from there\n")
+        return 1
+    except BrokenPipeError:  # `| head` has read enough
+        sys.stderr.close()
+        return 1
+    return 0
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,41 @@
+"""What ran this: the device and the versions that stand in every manifest, report and bench."""
+
+import importlib.metadata
+import os
+import platform
+import sys
+from pathlib import Path
+
+LIBRARIES = ["ray", "torch", "transformers", "deepspeed", "peft", "ctranslate2", "unbabel-comet"]
+LIBRARIES += ["pyarrow", "omegaconf", "numpy"]
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in ("xlnu", *LIBRARIES):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def cores() -> int:
+    """The processors this process may use, which in a container is fewer than the machine has."""
+    return len(os.sched_getaffinity(0))
+
+
+def processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def device() -> str:
+    """The processors, and the GPUs if torch is here already: a manifest is not worth importing it for."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        return f"{len(names)} x {names[0]}"
+    return f"{cores()} x {processor()}"

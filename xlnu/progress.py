@@ -1,0 +1,84 @@
+"""What a job says while it works: a live line on a terminal, plain timed lines in a log.
+
+It goes to stderr; stdout is for what a job's caller reads, its last line the path of the report.
+"""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+EVERY = 10.0  # seconds between the plain lines of one task
+
+
+class Task:
+    """A step under way. `begin` says how much there is and how much of it was there already."""
+
+    def __init__(self, name: str, display: "Display") -> None:
+        self.name, self.display = name, display
+        self.total = self.at = self.found = 0
+        self._began = self._told = time.monotonic()
+
+    def begin(self, total: int, done: int) -> None:
+        self.total, self.at, self.found = total, done, done
+        self._began = self._told = time.monotonic()
+        if done:
+            self.display.say(f"{self.name}: going on from {done:,} of {total:,} rows")
+        self.display.show(self)
+
+    def advance(self, rows: int) -> None:
+        self.at += rows
+        if self.display.live:
+            self.display.show(self)
+        elif time.monotonic() - self._told >= EVERY:
+            self._told = time.monotonic()
+            self.display.say(f"{self.name}: {self.state()}")
+
+    def state(self) -> str:
+        rate = (self.at - self.found) / max(1e-9, time.monotonic() - self._began)
+        left = (self.total - self.at) / rate if rate else float("inf")
+        ahead = f", {rate:,.1f} rows/s, {_duration(left)} left" if self.at > self.found else ""
+        return f"{self.at:,} of {self.total:,} rows{ahead}"
+
+
+class Display:
+    def __init__(self) -> None:
+        self.live = sys.stderr.isatty()
+        self._began = time.monotonic()
+        self._status: Any = None
+
+    def say(self, text: str) -> None:
+        line = f"[{time.monotonic() - self._began:7.1f} s] {text}"
+        if self._status is not None:
+            self._status.console.print(line, markup=False, highlight=False)
+        else:
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+
+    def show(self, task: Task) -> None:
+        if self._status is not None:
+            share = task.at / task.total if task.total else 1.0
+            bar = "━" * round(24 * share) + "╌" * (24 - round(24 * share))
+            self._status.update(f"{task.name} {bar} {share:.0%}  {task.state()}")
+
+    @contextlib.contextmanager
+    def task(self, name: str) -> Iterator[Task]:
+        if not self.live:
+            yield Task(name, self)
+            return
+        from rich.console import Console
+
+        with Console(stderr=True).status(name) as self._status:
+            try:
+                yield Task(name, self)
+            finally:
+                self._status = None
+
+
+def _duration(seconds: float) -> str:
+    if seconds == float("inf"):
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,279 @@
+"""Steps: what is done once, kept under an address made of all it depends on, skipped when done, resumed when not.
+
+    english = Step("english", config, make_english, inputs=(instructions,))
+    run([instructions, english], Store("runs/store"), display)
+
+A step's function gets a Work and returns how many rows it was given. It writes rows in parts; a part is there
+whole or not at all, so a killed step loses the parts under way and nothing else. Rows refused on the way stay in
+the table, with the reason in the column `reject`: rows in = rows out + rejected, or the step does not finish.
+"""
+
+import functools
+import hashlib
+import io
+import json
+import posixpath
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from xlnu import lock, machine, manifest
+from xlnu.errors import Halt
+from xlnu.manifest import Manifest
+from xlnu.progress import Display, Task
+from xlnu.store import UNFINISHED, Store
+
+PLAN = "_plan.json"
+LOCK = "_lock"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a step will take when none of it is done."""
+
+    rows: int
+    tokens: int = 0
+    hours: float = 0.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """A name, what its result depends on, and the function that makes it.
+
+    `config` holds what changes the result and nothing else: a batch size or a number of workers would make every
+    address new for no reason. Raise `version` when the function's output changes for the same config.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    run: Callable[["Work"], int] = field(compare=False)
+    inputs: tuple["Step", ...] = ()
+    version: int = 1
+    estimate: Estimate | None = field(default=None, compare=False)
+
+    @functools.cached_property
+    def address(self) -> str:
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", self.name), f"not a step's name: {self.name!r}"
+        depends_on = {
+            "name": self.name,
+            "config": self.config,
+            "inputs": [step.address for step in self.inputs],
+            "format": [manifest.FORMAT, self.version],
+        }
+        return f"{self.name}-{hashlib.sha256(manifest.canonical(depends_on).encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A run of a step's rows that is written as one file."""
+
+    index: int
+    start: int
+    stop: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.index:06d}.parquet"
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes parts of one step. It pickles: a worker anywhere can write, the same part twice does no harm."""
+
+    store: Store
+    address: str
+
+    def __call__(self, part: Part, table: pa.Table) -> None:
+        assert table.num_rows == part.stop - part.start, f"part {part} got {table.num_rows} rows: one row an id"
+        data = io.BytesIO()
+        pq.write_table(table, data, compression="zstd")
+        self.store.write(posixpath.join(self.address, part.name), data.getvalue())
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished step's rows."""
+
+    store: Store
+    manifest: Manifest
+    skipped: bool
+
+    def paths(self) -> list[str]:
+        """The tables, in the order of their rows, for any reader that takes (paths, filesystem=store.fs)."""
+        files = (file.path for file in self.manifest.files if file.rows is not None)
+        return [posixpath.join(self.store.root, self.manifest.address, path) for path in files]
+
+    def table(self, columns: list[str] | None = None) -> pa.Table:
+        return pa.concat_tables(pq.read_table(p, columns=columns, filesystem=self.store.fs) for p in self.paths())
+
+
+@dataclass
+class Work:
+    """What a step's function is given: its inputs, what is still to do, and where to put it."""
+
+    inputs: dict[str, Result]
+    write_part: Writer
+    lock: lock.Lock
+    task: Task
+
+    def todo(self, rows: int, rows_per_part: int) -> list[Part]:
+        """The parts that are not there yet, of a step that is given so many rows.
+
+        The cut into parts is fixed when the step first starts and kept beside it: a later run with another
+        `rows_per_part` must not cut across what is done.
+        """
+        store, address = self.write_part.store, self.write_part.address
+        name = posixpath.join(address, PLAN)
+        try:
+            plan = json.loads(store.read(name))
+        except FileNotFoundError:
+            plan = {"rows": rows, "rows_per_part": rows_per_part}
+            store.write(name, json.dumps(plan).encode())
+        except ValueError:
+            raise Halt(f"{store.place(address)}: damaged {PLAN}; delete this folder and run again") from None
+        assert plan["rows"] == rows, f"{address} began with {plan['rows']} rows and is now given {rows}"
+        size = plan["rows_per_part"]
+        parts = [Part(i, at, min(at + size, rows)) for i, at in enumerate(range(0, rows, size))]
+        there = {posixpath.basename(entry.name) for entry in manifest.data_files(store, address)}
+        missing = [part for part in parts if part.name not in there]
+        self.task.begin(rows, done=rows - sum(part.stop - part.start for part in missing))
+        return missing
+
+    def write(self, part: Part, table: pa.Table) -> None:
+        """Write a part from the driver. Workers call `write_part`, and their driver `wrote`."""
+        self.write_part(part, table)
+        self.wrote(part)
+
+    def wrote(self, part: Part) -> None:
+        self.lock.check()
+        self.task.advance(part.stop - part.start)
+
+
+def run(steps: Sequence[Step], store: Store, display: Display) -> dict[str, Result]:
+    """Do what is not done, in the given order; every step's inputs stand before it."""
+    results: dict[str, Result] = {}
+    for step in steps:
+        found = manifest.read(store, step.address)
+        if found is not None:
+            display.say(f"{step.name}: done before, {_counts(found)} ({step.address})")
+            results[step.name] = Result(store, found, skipped=True)
+        else:
+            inputs = {parent.name: results[parent.name] for parent in step.inputs}
+            results[step.name] = _do(step, store, display, inputs)
+    return results
+
+
+def _do(step: Step, store: Store, display: Display, inputs: dict[str, Result]) -> Result:
+    def waiting(holder: str) -> None:
+        display.say(f"{step.name}: being made by another run ({holder}); waiting for it")
+
+    with (
+        lock.held(store, posixpath.join(step.address, LOCK), waiting) as mine,
+        display.task(step.name) as task,
+    ):
+        found = manifest.read(store, step.address)
+        if found is not None:
+            display.say(f"{step.name}: done meanwhile by another run, {_counts(found)} ({step.address})")
+            return Result(store, found, skipped=True)
+        began = time.monotonic()
+        rows_in = step.run(Work(inputs, Writer(store, step.address), mine, task))
+        made = _survey(step, store, rows_in, time.monotonic() - began)
+        mine.check()
+        manifest.write(store, made)
+    display.say(f"{step.name}: done, {_counts(made)} in {made.seconds:.1f} s ({step.address})")
+    return Result(store, made, skipped=False)
+
+
+def _counts(made: Manifest) -> str:
+    reasons = "; ".join(f"{n:,} {reason}" for reason, n in made.rejected.items())
+    return f"{made.rows_out:,} rows" + (
+        f", rejected {sum(made.rejected.values()):,} ({reasons})" if reasons else ""
+    )
+
+
+def _survey(step: Step, store: Store, rows_in: int, seconds: float) -> Manifest:
+    """Count what was written, from the files themselves, and hold it against what was given."""
+    files, ids, reasons = [], [], []
+    for entry in manifest.data_files(store, step.address):
+        rows = None
+        if entry.name.endswith(".parquet"):
+            try:
+                path = posixpath.join(store.root, entry.name)
+                table = pq.read_table(path, columns=["id", "reject"], filesystem=store.fs)
+            except (pa.ArrowException, OSError) as error:
+                mend = "delete it and run again: only this part is made again"
+                raise Halt(f"{store.place(entry.name)}: damaged ({str(error).splitlines()[0]}); {mend}") from None
+            rows = table.num_rows
+            ids.append(table["id"])
+            reasons.append(table["reject"])
+        files.append(manifest.File(posixpath.relpath(entry.name, step.address), entry.size, rows))
+    total = sum(file.rows or 0 for file in files)
+    distinct = pc.count_distinct(pa.chunked_array(ids, pa.string())).as_py() if ids else 0
+    if not rows_in == total == distinct:
+        given = f"it was given {rows_in} rows and wrote {total}, {distinct} of them with an id of their own"
+        raise AssertionError(f"{step.address}: rows in are not rows out + rejected: {given}")
+    counted = pc.value_counts(pa.chunked_array(reasons, pa.string())).to_pylist() if reasons else []
+    rejected = {one["values"]: one["counts"] for one in counted if one["values"] is not None}
+    for entry in store.list(step.address):
+        if posixpath.basename(entry.name).startswith(UNFINISHED):
+            store.delete(entry.name)
+    return Manifest(
+        format=manifest.FORMAT,
+        name=step.name,
+        address=step.address,
+        config=dict(step.config),
+        parents=[parent.address for parent in step.inputs],
+        rows_in=rows_in,
+        rows_out=total - sum(rejected.values()),
+        rejected=dict(sorted(rejected.items())),
+        files=files,
+        versions=machine.versions(),
+        device=machine.device(),
+        seconds=round(seconds, 3),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def plan(steps: Sequence[Step], store: Store, price: float) -> str:
+    """What a run would do: each step, whether it is done, and what the rest is estimated to take."""
+    lines = [["step", "address", "state", "rows", "tokens", "hours", "cost"]]
+    rest = Estimate(rows=0)
+    for step in steps:
+        found = manifest.read(store, step.address)
+        if found is not None:
+            lines.append([step.name, step.address, "done", f"{found.rows_out:,}", "", "", ""])
+            continue
+        share, full = _share_done(step, store), step.estimate or Estimate(rows=0)
+        rest_of = 1 - share
+        left = Estimate(round(full.rows * rest_of), round(full.tokens * rest_of), full.hours * rest_of)
+        rest = Estimate(rest.rows + left.rows, rest.tokens + left.tokens, rest.hours + left.hours)
+        state = f"{share:.0%} done" if share else "to do"
+        lines.append([step.name, step.address, state, *_cells(left, price)])
+    lines.append(["left to do", "", "", *_cells(rest, price)])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    aligned = (
+        [cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))]
+        for line in lines
+    )
+    return "\n".join("  ".join(line).rstrip() for line in aligned)
+
+
+def _cells(left: Estimate, price: float) -> list[str]:
+    cost = f"{left.hours * price:,.2f}" if price else "no price"
+    return [f"{left.rows:,}", f"{left.tokens:,}", f"{left.hours:,.4f}", cost]
+
+
+def _share_done(step: Step, store: Store) -> float:
+    try:
+        cut = json.loads(store.read(posixpath.join(step.address, PLAN)))
+    except (FileNotFoundError, ValueError):
+        return 0.0
+    there = [e for e in manifest.data_files(store, step.address) if e.name.endswith(".parquet")]
+    return min(1.0, len(there) * int(cut["rows_per_part"]) / max(1, int(cut["rows"])))

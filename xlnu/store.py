@@ -1,0 +1,122 @@
+"""Where results are kept: a folder here or a prefix on object storage, by one set of verbs.
+
+A write is whole or absent, whenever the process dies: a local file is written beside its place and renamed, an
+object is put in one call (pyarrow's stream, closed by an exception, would publish the half that was written).
+"""
+
+import contextlib
+import os
+import posixpath
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyarrow import ArrowException, fs
+
+from xlnu.errors import Halt, UserError
+
+UNFINISHED = ".unfinished-"  # what a killed local write leaves behind begins so
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of the store: its name below the store, its size, and when its server says it was written."""
+
+    name: str
+    size: int
+    written: float
+
+
+class Store:
+    """Files by name below one root. It pickles, so workers on other machines can write to it."""
+
+    def __init__(self, uri: str) -> None:
+        self.label = uri.partition("?")[0]  # what follows may hold endpoints and keys: not for messages
+        try:
+            if "://" in uri:
+                self.fs, self.root = fs.FileSystem.from_uri(uri)
+            else:
+                self.fs, self.root = fs.LocalFileSystem(), os.path.abspath(uri)
+        except (ArrowException, OSError, ValueError) as error:
+            raise UserError(f"{self.label}: not a store that can be opened: {_first_line(error)}") from None
+        if not self.root.strip("/"):
+            raise UserError(f"{self.label}: names no bucket or folder; give one, as s3://bucket/prefix")
+        self.local = isinstance(self.fs, fs.LocalFileSystem)
+        if self.local and os.path.exists(self.root) and not os.path.isdir(self.root):
+            raise UserError(f"{self.label}: is a file; a store is a folder or a prefix on object storage")
+
+    def check(self, writable: bool) -> None:
+        """Raise Halt when the store cannot be reached, or not be written: before any work, not after it."""
+        if not self.local:
+            bucket = self.root.partition("/")[0]  # a listing calls what lies in no bucket empty, not missing
+            with self._told("reached", ""):
+                missing = self.fs.get_file_info(bucket).type == fs.FileType.NotFound
+            if missing:
+                raise Halt(f"{self.label}: there is no bucket {bucket}, or it may not be looked at with these keys")
+        if writable:
+            self.write(UNFINISHED + "probe", b"")
+            self.delete(UNFINISHED + "probe")
+
+    def place(self, name: str) -> str:
+        """Where a file is, in the words of the user's own URI."""
+        return posixpath.join(self.label, name)
+
+    def write(self, name: str, data: bytes) -> None:
+        path = posixpath.join(self.root, name)
+        with self._told("written", name):
+            if not self.local:
+                with self.fs.open_output_stream(path) as stream:
+                    stream.write(data)
+                return
+            folder = os.path.dirname(path)
+            os.makedirs(folder, exist_ok=True)
+            beside = os.path.join(folder, UNFINISHED + uuid.uuid4().hex)
+            try:
+                with open(beside, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())  # else a power cut can leave the name with nothing behind it
+                os.replace(beside, path)
+            except BaseException:
+                Path(beside).unlink(missing_ok=True)
+                raise
+
+    def read(self, name: str) -> bytes:
+        """The file's bytes; FileNotFoundError when there is none."""
+        with self._told("read", name), self.fs.open_input_stream(posixpath.join(self.root, name)) as stream:
+            return bytes(stream.read())
+
+    def list(self, folder: str) -> list[Entry]:
+        """The files below a folder, at any depth, by name. A folder that is not there is empty."""
+        top = posixpath.join(self.root, folder)
+        with self._told("listed", folder):
+            infos = self.fs.get_file_info(fs.FileSelector(top, allow_not_found=True, recursive=True))
+        return sorted(
+            (
+                Entry(posixpath.relpath(info.path, self.root), info.size, (info.mtime_ns or 0) / 1e9)
+                for info in infos
+                if info.type == fs.FileType.File
+            ),
+            key=lambda entry: entry.name,
+        )
+
+    def delete(self, name: str) -> None:
+        """Take a file away; one that is gone already is no error."""
+        with self._told("deleted", name), contextlib.suppress(FileNotFoundError):
+            self.fs.delete_file(posixpath.join(self.root, name))
+
+    @contextlib.contextmanager
+    def _told(self, done: str, name: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            again = "what is finished is kept: mend it and run the same command again"
+            raise Halt(f"{self.place(name)}: cannot be {done}: {_first_line(error)}; {again}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return (text.splitlines() or [type(error).__name__])[0]
