@@ -293,8 +293,19 @@ def test_a_cut_part_of_an_unfinished_step_is_named(tmp_path: Path) -> None:
         do(numbers(before=stop_at(6)), store)
     part = tmp_path / numbers().address / "000002.parquet"
     part.write_bytes(part.read_bytes()[:100])
-    with pytest.raises(Halt, match=r"000002\.parquet: damaged .*; delete it and run again: only this part"):
+    with pytest.raises(Halt, match=r"000002\.parquet: damaged .*; delete it and any .* only this part"):
         do(numbers(), store)
+
+
+def test_a_changed_byte_of_a_row_is_noticed_when_it_is_read(store_uri: str) -> None:
+    store = Store(store_uri)
+    made = do(numbers(), store)
+    name = f"{numbers().address}/000002.parquet"
+    whole = store.read(name)
+    assert made.table().num_rows == 100
+    store.write(name, whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])  # within the ids
+    with pytest.raises(Halt, match=r"000002\.parquet: damaged \(.*; delete it and any manifest\.json beside it"):
+        made.table()
 
 
 # ------------------------------------------------------------------------------------------------- plan
@@ -318,4 +329,4 @@ def test_the_plan_says_what_is_done_and_what_the_rest_takes(store_uri: str) -> N
         ["last", last.address, "to do", "100", "5,000", "2.0000", "6.00"],
         ["left to do", "160", "8,000", "3.2000", "9.60"],
     ]
-    assert not [entry for entry in store.list(last.address)], "a plan writes nothing"
+    assert store.list(last.address) == [], "a plan writes nothing"

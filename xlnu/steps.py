@@ -85,7 +85,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes parts of one step. It pickles: a worker anywhere can write, the same part twice does no harm."""
+    """Writes parts of one step. It pickles, so a worker anywhere can; the same part twice does no harm."""
 
     store: Store
     address: str
@@ -93,8 +93,17 @@ class Writer:
     def __call__(self, part: Part, table: pa.Table) -> None:
         assert table.num_rows == part.stop - part.start, f"part {part} got {table.num_rows} rows: one row an id"
         data = io.BytesIO()
-        pq.write_table(table, data, compression="zstd")
+        pq.write_table(table, data, compression="zstd", write_page_checksum=True)
         self.store.write(posixpath.join(self.address, part.name), data.getvalue())
+
+
+def _read_part(store: Store, path: str, columns: list[str] | None) -> pa.Table:
+    try:
+        return pq.read_table(path, columns=columns, filesystem=store.fs, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        place = store.place(posixpath.relpath(path, store.root))
+        mend = f"delete it and any {manifest.NAME} beside it, and run again: only this part is made again"
+        raise Halt(f"{place}: damaged ({(str(error).splitlines() or ['unreadable'])[0]}); {mend}") from None
 
 
 @dataclass(frozen=True)
@@ -111,7 +120,7 @@ class Result:
         return [posixpath.join(self.store.root, self.manifest.address, path) for path in files]
 
     def table(self, columns: list[str] | None = None) -> pa.Table:
-        return pa.concat_tables(pq.read_table(p, columns=columns, filesystem=self.store.fs) for p in self.paths())
+        return pa.concat_tables(_read_part(self.store, path, columns) for path in self.paths())
 
 
 @dataclass
@@ -204,12 +213,7 @@ def _survey(step: Step, store: Store, rows_in: int, seconds: float) -> Manifest:
     for entry in manifest.data_files(store, step.address):
         rows = None
         if entry.name.endswith(".parquet"):
-            try:
-                path = posixpath.join(store.root, entry.name)
-                table = pq.read_table(path, columns=["id", "reject"], filesystem=store.fs)
-            except (pa.ArrowException, OSError) as error:
-                mend = "delete it and run again: only this part is made again"
-                raise Halt(f"{store.place(entry.name)}: damaged ({str(error).splitlines()[0]}); {mend}") from None
+            table = _read_part(store, posixpath.join(store.root, entry.name), ["id", "reject"])
             rows = table.num_rows
             ids.append(table["id"])
             reasons.append(table["reject"])

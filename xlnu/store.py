@@ -110,9 +110,9 @@ class Store:
     def _told(self, done: str, name: str) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError:
-            raise
         except OSError as error:
+            if done == "read" and isinstance(error, FileNotFoundError):
+                raise
             again = "what is finished is kept: mend it and run the same command again"
             raise Halt(f"{self.place(name)}: cannot be {done}: {_first_line(error)}; {again}") from error
 

@@ -1,0 +1,366 @@
+"""report.json is an interface: what it holds and what it refuses; and the page that shows it."""
+
+import dataclasses
+import json
+import math
+import typing
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from types import UnionType
+from typing import Any, Literal
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from xlnu.report.document import (
+    FORMAT,
+    Claim,
+    Mode,
+    Report,
+    Resource,
+    Score,
+    Seen,
+    StepLine,
+    Tiny,
+    TinyNumbers,
+    TinyPaths,
+)
+from xlnu.report.interface import encode, schema
+from xlnu.report.page import page
+from xlnu.report.readable import readable
+from xlnu.report.write import write
+
+PACKAGE = "xlnu.report"
+SCHEMA = schema(PACKAGE)
+
+
+def a_report() -> Report:
+    return Report(
+        job="demo",
+        versions={"xlnu": "0.1.0", "torch": "2.13.0"},
+        tiny=Tiny(
+            TinyPaths(llm="world/llm", mt="world/mt", qe="world/qe"),
+            TinyNumbers(
+                qe_auc=0.93,
+                llm_source_accuracy=1.0,
+                bleu_to_source={"rus_Cyrl": 80.1, "kat_Geor": 57.0},
+                bleu_from_source={"rus_Cyrl": 71.5},
+                cpu_seconds=151.2,
+            ),
+        ),
+        steps=[
+            StepLine("english", "runs/english-0a1b", 1200, 1100, {"empty": 60, "too long": 40}, 8.25, True),
+            StepLine("bitext", "runs/bitext-2c3d", 8800, 8800, {}, 31.5, False),
+        ],
+        scores=[
+            Score(
+                benchmark="tiny-qa", task="qa", language="kat_Geor", seen="target", resource="low",
+                mode="sdrrl", objective="fkl", metric="exact_match", value=0.46, n=240,
+                ci_low=0.4, ci_high=0.52, seed=0,
+            ),
+            Score(
+                benchmark="tiny-qa", task="qa", language="kat_Geor", seen="target", resource="low",
+                mode="before", objective=None, metric="exact_match", value=0.0, n=240,
+                ci_low=None, ci_high=None, seed=None,
+            ),
+        ],
+        claims=[
+            Claim("Foreign questions are answered better", "SDRRL, table 1", True, "0.46 against 0"),
+            Claim("It forgets no English", "SDRRL, section 4.2", None, "one seed only; грузинский: ნახე"),
+        ],
+    )  # fmt: skip
+
+
+def written(report: Report) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    write(report, files.__setitem__)
+    return files
+
+
+def rebuilt(of: Any, value: Any) -> Any:
+    """The dataclass tree that a reader would make of the JSON."""
+    if typing.get_origin(of) is UnionType:
+        of = typing.get_args(of)[0]
+    if value is not None and dataclasses.is_dataclass(of):
+        hints = typing.get_type_hints(of)
+        return of(**{key: rebuilt(hints[key], one) for key, one in value.items() if key != "format"})  # type: ignore[operator]
+    if typing.get_origin(of) is list:
+        return [rebuilt(typing.get_args(of)[0], one) for one in value]
+    return value
+
+
+# ---------------------------------------------------------------------------------------------- report.json
+
+
+def test_both_files_are_written_and_json_comes_last() -> None:
+    assert list(written(a_report())) == ["report.html", "report.json"]
+
+
+def test_what_is_written_reads_back_as_the_same_report() -> None:
+    data = json.loads(written(a_report())["report.json"])
+    assert data["format"] == FORMAT
+    assert rebuilt(Report, data) == a_report()
+
+
+def test_a_report_of_nothing_is_written_too_and_has_no_tiny() -> None:
+    bare = Report(job="serve", versions={})
+    data = json.loads(written(bare)["report.json"])
+    assert data == {"format": 1, "job": "serve", "versions": {}, "steps": [], "scores": [], "claims": []}
+
+
+def test_equal_reports_are_equal_bytes_whatever_the_order_of_their_maps() -> None:
+    report = a_report()
+    other = dataclasses.replace(report, versions=dict(reversed(report.versions.items())))
+    assert written(other) == written(report)
+
+
+def test_text_is_for_people() -> None:
+    data = written(a_report())["report.json"]
+    assert "ნახე".encode() in data
+    assert b'\n  "job": "demo",\n' in data
+    assert data.endswith(b"}\n")
+
+
+def set_in(document: dict[str, Any], path: str, value: object) -> None:
+    *way, last = (int(part) if part.isdigit() else part for part in path.split("."))
+    place: Any = document
+    for part in way:
+        place = place[part]
+    place[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("format", 2, r"\$\.format: 1 was expected"),
+        ("job", "", r"\$\.job: '' should be non-empty"),
+        ("versions.torch", 2.13, r"\$\.versions\.torch: 2\.13 is not of type 'string'"),
+        ("mood", "good", r"\$: Additional properties .*'mood' was unexpected"),
+        ("tiny.numbers.qe_auc", 1.2, r"\$\.tiny\.numbers\.qe_auc: 1\.2 is greater than the maximum of 1"),
+        ("tiny.numbers.bleu_to_source.kat_Geor", None, r"\.kat_Geor: None is not of type 'number'"),
+        ("tiny.paths.llama", "x", r"\$\.tiny\.paths: .*'llama' was unexpected"),
+        ("steps.0.rows_in", 1.5, r"\$\.steps\[0\]\.rows_in: 1\.5 is not of type 'integer'"),
+        ("steps.0.rows_out", -1, r"\$\.steps\[0\]\.rows_out: -1 is less than the minimum of 0"),
+        ("steps.0.rejected.empty", "60", r"\$\.steps\[0\]\.rejected\.empty: '60' is not of type 'integer'"),
+        ("steps.1.seconds", math.inf, r"\$\.steps\[1\]\.seconds: inf is not of type 'number'"),
+        ("steps.1.skipped", "no", r"\$\.steps\[1\]\.skipped: 'no' is not of type 'boolean'"),
+        ("scores.1.seen", "both", r"\$\.scores\[1\]\.seen: 'both' is not one of \['source', 'target'\]"),
+        ("scores.1.resource", "medium", r"\$\.scores\[1\]\.resource: 'medium' is not one of"),
+        ("scores.1.mode", "zero-shot", r"\$\.scores\[1\]\.mode: 'zero-shot' is not one of .*'zero_shot'"),
+        ("scores.1.value", math.nan, r"\$\.scores\[1\]\.value: nan is not of type 'number'"),
+        ("scores.1.value", None, r"\$\.scores\[1\]\.value: None is not of type 'number'"),
+        ("scores.1.ci_low", -math.inf, r"\$\.scores\[1\]\.ci_low: -inf is not of type 'number', 'null'"),
+        ("scores.1.n", 0, r"\$\.scores\[1\]\.n: 0 is less than the minimum of 1"),
+        ("scores.1.n", True, r"\$\.scores\[1\]\.n: True is not of type 'integer'"),
+        ("claims.0.holds", "maybe", r"\$\.claims\[0\]\.holds: 'maybe' is not of type 'boolean', 'null'"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_place(path: str, value: object, message: str) -> None:
+    document = a_report().document()
+    encode(document, PACKAGE)
+    set_in(document, path, value)
+    with pytest.raises(ValueError, match=message):
+        encode(document, PACKAGE)
+
+
+@pytest.mark.parametrize("key", sorted(SCHEMA["required"]))
+def test_a_missing_key_is_refused(key: str) -> None:
+    document = a_report().document()
+    del document[key]
+    with pytest.raises(ValueError, match=f"'{key}' is a required property"):
+        encode(document, PACKAGE)
+
+
+def test_every_wrong_place_is_named_at_once() -> None:
+    document = a_report().document()
+    set_in(document, "scores.0.n", -1)
+    set_in(document, "job", 7)
+    with pytest.raises(ValueError, match=r"(?s)\$\.job: .*\n\$\.scores\[0\]\.n: "):
+        encode(document, PACKAGE)
+
+
+def test_nothing_is_written_of_a_wrong_report() -> None:
+    files: dict[str, bytes] = {}
+    wrong = dataclasses.replace(a_report(), steps=[StepLine("s", "a", 1, 1, {}, math.nan, False)])
+    with pytest.raises(ValueError, match="nan is not of type 'number'"):
+        write(wrong, files.__setitem__)
+    assert files == {}
+
+
+@pytest.mark.parametrize(
+    ("rows_out", "rejected", "message"),
+    [
+        (6, {"empty": 3}, "step english: 10 rows in, but 6 out and 3 rejected: 1 lost"),
+        (10, {"empty": 2, "late": 1}, "step english: 10 rows in, but 10 out and 3 rejected: 3 too many"),
+    ],
+)
+def test_rows_are_conserved(rows_out: int, rejected: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        StepLine("english", "english-0a1b", 10, rows_out, rejected, 1.0, False)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.1, None), (None, 0.9), (0.9, 0.1)])
+def test_half_an_interval_or_one_turned_round_is_refused(low: float | None, high: float | None) -> None:
+    with pytest.raises(ValueError, match=r"score tiny-qa kat_Geor sdrrl exact_match: .* no conf"):
+        dataclasses.replace(a_report().scores[0], ci_low=low, ci_high=high)
+
+
+# ---------------------------------------------------------------------------------------------- the schema
+
+
+def places(node: Any, name: str = "$") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every named key of the schema with what stands there."""
+    for key, below in node.get("properties", {}).items():
+        yield f"{name}.{key}", below
+        yield from places(below, f"{name}.{key}")
+    if "items" in node:
+        yield from places(node["items"], f"{name}[]")
+
+
+def test_the_schema_is_one_and_documents_every_key() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    found = dict(places(SCHEMA))
+    assert len(found) > 40
+    assert [name for name, below in found.items() if not below.get("description", "").endswith(".")] == []
+
+
+def agrees(of: Any, node: dict[str, Any], name: str) -> list[str]:
+    """Where a type of Python and its part of the schema differ."""
+    optional = typing.get_origin(of) is UnionType
+    if optional:
+        of = typing.get_args(of)[0]
+    words = {str: "string", int: "integer", float: "number", bool: "boolean"}
+    if dataclasses.is_dataclass(of):
+        fields = typing.get_type_hints(of)
+        below, required = dict(node["properties"]), set(node["required"])
+        if of is Report:
+            below.pop("format")
+            required = required - {"format"} | {"tiny"}
+        wrong = [] if list(fields) == list(below) else [f"{name}: {list(fields)} against {list(below)}"]
+        if node["additionalProperties"] is not False or required != set(below):
+            wrong.append(f"{name}: not exactly its keys")
+        both = fields.keys() & below.keys()
+        return wrong + [w for key in both for w in agrees(fields[key], below[key], f"{name}.{key}")]
+    if typing.get_origin(of) is list:
+        assert node["type"] == "array"
+        return agrees(typing.get_args(of)[0], node["items"], f"{name}[]")
+    if typing.get_origin(of) is dict:
+        return agrees(typing.get_args(of)[1], node["additionalProperties"], f"{name}{{}}")
+    if typing.get_origin(of) is Literal:
+        return [] if list(typing.get_args(of)) == node["enum"] else [name]
+    return [] if node["type"] == ([words[of], "null"] if optional else words[of]) else [name]
+
+
+def test_the_schema_and_the_dataclasses_are_the_same() -> None:
+    assert SCHEMA["properties"]["format"]["const"] == FORMAT
+    assert agrees(Report, SCHEMA, "$") == []
+
+
+def test_the_modes_are_those_of_the_design() -> None:
+    assert typing.get_args(Mode) == (
+        "before", "sdrrl", "sft", "translate_sft", "no_switch", "no_parallel", "no_filter",
+        "stacked", "zero_shot", "encoder", "translate_test", "translate_train", "ensemble", "router",
+    )  # fmt: skip
+    assert typing.get_args(Seen) == ("source", "target")
+    assert typing.get_args(Resource) == ("source", "high", "mid", "low")
+
+
+# ---------------------------------------------------------------------------------------------- report.html
+
+
+class Elements(HTMLParser):
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_page_says_what_ran() -> None:
+    text = " ".join(Elements(page(a_report()).decode()).text.split())
+    for part in (
+        "2 steps: 1 done now, in 31.5 s; 1 done before.",
+        "english 1,200 1,100 empty: 60 too long: 40 8.25 done before",
+        "bitext 8,800 8,800 none 31.5 done now",
+        "tiny-qa qa kat_Geor target low sdrrl fkl exact_match 0.46 0.4 to 0.52 240 0",
+        "It forgets no English cannot tell one seed only; грузинский: ნახე SDRRL, section 4.2",
+        "kat_Geor 57 –",
+        "torch 2.13.0",
+    ):
+        assert part in text
+
+
+def test_the_page_leaves_out_what_there_is_not() -> None:
+    headings = [a["id"] for tag, a in Elements(page(Report("serve", {})).decode()).found if tag == "h2"]
+    assert headings == ["versions"]
+
+
+def test_text_of_others_cannot_become_markup() -> None:
+    evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+    plain = a_report()
+    report = dataclasses.replace(
+        plain,
+        job=evil,
+        versions={evil: evil},
+        tiny=Tiny(TinyPaths(evil, evil, evil), TinyNumbers(0.5, 0.5, {evil: 1.0}, {evil: 1.0}, 1.0)),
+        steps=[StepLine(evil, evil, 1, 0, {evil: 1}, 1.0, False)],
+        scores=[
+            dataclasses.replace(score, benchmark=evil, task=evil, language=evil, objective=evil, metric=evil)
+            for score in plain.scores
+        ],
+        claims=[Claim(evil, evil, None, evil)],
+    )
+    html = page(report).decode()
+    elements = Elements(html)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert elements.text.count("<img src=x onerror=alert(1)>") > 15
+    assert {"script", "img"} & {tag for tag, _ in elements.found} == set()
+
+
+def test_the_page_stands_alone() -> None:
+    html = page(a_report()).decode()
+    links = [
+        (tag, name, value)
+        for tag, attributes in Elements(html).found
+        for name, value in attributes.items()
+        if name in ("src", "srcset", "href", "action", "data", "poster", "style") or name.startswith("on")
+    ]
+    assert links == [("link", "href", "data:,")]
+    for word in ("http:", "https:", "//", "url(", "@import"):
+        assert word not in html
+
+
+def test_the_page_is_for_every_reader() -> None:
+    html = page(a_report()).decode()
+    found = Elements(html).found
+    assert ("html", {"lang": "en"}) in found
+    assert ("meta", {"charset": "utf-8"}) in found
+    assert ("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}) in found
+    assert "prefers-color-scheme: dark" in html
+    assert "@media print" in html
+    # a wide table scrolls in its own box, which the keyboard reaches
+    boxes = [found[i - 1][1] for i, (tag, _) in enumerate(found) if tag == "table"]
+    assert [(box.get("class"), box.get("tabindex")) for box in boxes] == [("scroll", "0")] * 4
+    assert all(a.get("scope") in ("col", "row") for tag, a in found if tag == "th")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (0.01234, "0.0123"),
+        (4.5678, "4.57"),
+        (78.94, "78.9"),
+        (100.4, "100"),
+        (999.6, "1,000"),
+        (12345.6, "12,346"),
+    ],
+)
+def test_numbers_are_readable(value: float, text: str) -> None:
+    assert readable(value) == text

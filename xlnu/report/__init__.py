@@ -1,0 +1,1 @@
+"""What a job found: report.json for tools, report.html for people."""
