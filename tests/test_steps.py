@@ -154,6 +154,12 @@ def test_a_step_without_rows_keeps_its_files(tmp_path: Path) -> None:
     assert made.manifest.files == [manifest.File("model/weights.bin", 3, None)]
 
 
+def test_no_rows_are_a_table_too(tmp_path: Path) -> None:
+    made = do(numbers(0), Store(str(tmp_path)))
+    assert (made.manifest.rows_in, made.manifest.rows_out, made.manifest.rejected) == (0, 0, {})
+    assert made.table().schema.names == ["id", "reject", "n"]
+
+
 def test_lost_and_doubled_rows_do_not_finish(tmp_path: Path) -> None:
     def loses(work: Work) -> int:
         for part in work.todo(30, rows_per_part=10)[1:]:

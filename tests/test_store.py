@@ -1,5 +1,6 @@
 import pickle
 import resource
+import threading
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,25 @@ def test_a_write_that_fails_is_said_in_one_line_and_leaves_nothing_half_written(
     assert not list(tmp_path.glob(UNFINISHED + "*"))
 
 
+def test_a_listing_bears_a_folder_that_comes_and_goes(tmp_path: Path) -> None:
+    """What pyarrow's own listing of a folder does not: it looks whether the folder is there, then again."""
+    store, done, folder = Store(str(tmp_path)), threading.Event(), tmp_path / "a"
+
+    def stir() -> None:
+        for _ in range(10_000):
+            folder.mkdir()
+            folder.rmdir()
+        done.set()
+
+    stirring = threading.Thread(target=stir)
+    stirring.start()
+    try:
+        while not done.is_set():
+            assert store.list("a") == []
+    finally:
+        stirring.join()
+
+
 def test_secrets_of_the_uri_stay_out_of_messages(s3: str) -> None:
     store = Store(s3)
     assert "?" not in store.place("x")
@@ -58,6 +78,7 @@ def test_secrets_of_the_uri_stay_out_of_messages(s3: str) -> None:
     [
         ("s4://bucket/x", "s4://bucket/x: not a store that can be opened: Unrecognized filesystem type in URI"),
         ("s3://?region=us-east-1", "s3://: names no bucket or folder; give one, as s3://bucket/prefix"),
+        ("s3://key:secret@bucket/x", "a store's URI may not hold keys, for it is saved with every run"),
         (__file__, f"{__file__}: is a file; a store is a folder or a prefix on object storage"),
     ],
 )

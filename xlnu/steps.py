@@ -149,7 +149,8 @@ class Work:
             raise Halt(f"{store.place(address)}: damaged {PLAN}; delete this folder and run again") from None
         assert plan["rows"] == rows, f"{address} began with {plan['rows']} rows and is now given {rows}"
         size = plan["rows_per_part"]
-        parts = [Part(i, at, min(at + size, rows)) for i, at in enumerate(range(0, rows, size))]
+        starts = range(0, max(rows, 1), size)  # no rows are one empty part, so that the schema is not lost
+        parts = [Part(i, at, min(at + size, rows)) for i, at in enumerate(starts)]
         there = {posixpath.basename(entry.name) for entry in manifest.data_files(store, address)}
         missing = [part for part in parts if part.name not in there]
         self.task.begin(rows, done=rows - sum(part.stop - part.start for part in missing))

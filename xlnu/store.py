@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pyarrow import ArrowException, fs
 
@@ -32,7 +33,9 @@ class Store:
     """Files by name below one root. It pickles, so workers on other machines can write to it."""
 
     def __init__(self, uri: str) -> None:
-        self.label = uri.partition("?")[0]  # what follows may hold endpoints and keys: not for messages
+        self.label = uri.partition("?")[0]  # the query says how to get there: not for messages
+        if urlsplit(uri).username is not None:
+            raise UserError("a store's URI may not hold keys, for it is saved with every run: use the environment")
         try:
             if "://" in uri:
                 self.fs, self.root = fs.FileSystem.from_uri(uri)
@@ -90,16 +93,15 @@ class Store:
     def list(self, folder: str) -> list[Entry]:
         """The files below a folder, at any depth, by name. A folder that is not there is empty."""
         top = posixpath.join(self.root, folder)
-        with self._told("listed", folder):
-            infos = self.fs.get_file_info(fs.FileSelector(top, allow_not_found=True, recursive=True))
-        return sorted(
-            (
-                Entry(posixpath.relpath(info.path, self.root), info.size, (info.mtime_ns or 0) / 1e9)
-                for info in infos
-                if info.type == fs.FileType.File
-            ),
-            key=lambda entry: entry.name,
-        )
+        if self.local:
+            entries = _walk(top)
+        else:
+            with self._told("listed", folder):
+                selector = fs.FileSelector(top, allow_not_found=True, recursive=True)
+                infos = [info for info in self.fs.get_file_info(selector) if info.type == fs.FileType.File]
+            entries = [Entry(info.path, info.size, (info.mtime_ns or 0) / 1e9) for info in infos]
+        below = (Entry(posixpath.relpath(e.name, self.root), e.size, e.written) for e in entries)
+        return sorted(below, key=lambda entry: entry.name)
 
     def delete(self, name: str) -> None:
         """Take a file away; one that is gone already is no error."""
@@ -115,6 +117,17 @@ class Store:
                 raise
             again = "what is finished is kept: mend it and run the same command again"
             raise Halt(f"{self.place(name)}: cannot be {done}: {_first_line(error)}; {again}") from error
+
+
+def _walk(top: str) -> list[Entry]:
+    """pyarrow's listing of a folder fails when the folder, or a file in it, comes or goes in the middle of it."""
+    entries = []
+    for folder, _, names in os.walk(top):
+        for path in (os.path.join(folder, name) for name in names):
+            with contextlib.suppress(FileNotFoundError):
+                status = os.stat(path)
+                entries.append(Entry(path, status.st_size, status.st_mtime))
+    return entries
 
 
 def _first_line(error: BaseException) -> str:
