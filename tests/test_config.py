@@ -29,6 +29,7 @@ class Job:
     model: str = setting(REQUIRED, "the LLM")
     batch: int = setting(32, "rows at once", above=0, check=_even)
     limit: int | None = setting(None, "rows at most")
+    rate: float = setting(1e-4, "how fast", at_least=0)
     dry: bool = setting(False, "do nothing")
 
 
@@ -56,6 +57,11 @@ def test_a_list_replaces_a_list(tmp_path: Path) -> None:
     assert load(Job, file, ["languages=[kat_Geor]"]).languages == ["kat_Geor"]
 
 
+def test_a_map_replaces_a_map(tmp_path: Path) -> None:
+    file = write(tmp_path, "a.yaml", "model: a\nfallbacks: {mad: jav_Latn, bbc: ind_Latn}")
+    assert load(Job, file, ["fallbacks={nij: bjn_Latn}"]).fallbacks == {"nij": "bjn_Latn"}
+
+
 def test_text_is_what_was_written() -> None:
     """YAML's own guesses would make of these: false, 750, 100000.0, 10, a map, 2020-01-01."""
     got = load(
@@ -64,6 +70,7 @@ def test_text_is_what_was_written() -> None:
     assert got.languages == ["no", "12:30", "1e5", "0012"]
     assert got.model == "a: b"
     assert got.fallbacks == {"no": "nob_Latn", "on": "2020-01-01"}
+    assert load(Job, None, ["model=null"]).model == "null"
 
 
 def test_numbers_as_people_write_them() -> None:
@@ -79,6 +86,9 @@ def test_a_section_whose_keys_are_commented_out(tmp_path: Path) -> None:
 def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XLNU_TEST_MODEL", "from-env")
     assert load(Job, None, ["model=${oc.env:XLNU_TEST_MODEL}"]).model == "from-env"
+    monkeypatch.setenv("XLNU_TEST_MODEL", "7")
+    with pytest.raises(UserError, match=r"^batch: got 7 \(command line\); 7 is odd$"):
+        load(Job, None, ["model=m", "batch=${oc.env:XLNU_TEST_MODEL}"])
 
 
 def test_the_resolved_config_reads_back_the_same(tmp_path: Path) -> None:
@@ -87,7 +97,7 @@ def test_the_resolved_config_reads_back_the_same(tmp_path: Path) -> None:
 
 
 def test_one_jobs_lists_are_not_anothers() -> None:
-    load(Job, None, ["model=m"]).languages.append("swh_Latn")
+    Job().languages.append("swh_Latn")
     assert Job().languages == []
 
 
@@ -105,6 +115,7 @@ def test_help_names_every_key_with_type_default_and_meaning() -> None:
         "model",
         "batch",
         "limit",
+        "rate",
         "dry",
     ]
 
@@ -113,6 +124,7 @@ WRONG = [
     ("filter.tau=1.3", "filter.tau: got 1.3 (command line); allowed: a number from 0 to 1"),
     ("filter.p=-0.1", "filter.p: got -0.1 (command line); allowed: a number from 0 to 1"),
     ("filter.tau=nan", "filter.tau: got nan (command line); allowed: a number from 0 to 1"),
+    ("rate=nan", "rate: got nan (command line); allowed: a number, at least 0"),
     ("filter.tau=high", "filter.tau: got high (command line); allowed: a number from 0 to 1"),
     ("filter.tau=", "filter.tau: got '' (command line); allowed: a number from 0 to 1"),
     ("filter.gate=comet", "filter.gate: got comet (command line); allowed: one of qe, round_trip"),

@@ -1,14 +1,14 @@
-import json
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from xlnu import lock
 from xlnu.errors import Halt
-from xlnu.lock import Lock, held
+from xlnu.lock import Claimant, Lock, held
 from xlnu.store import Store
 
 
@@ -17,8 +17,8 @@ def never(holder: str) -> None:
 
 
 def claim_of(store: Store, **who: Any) -> str:
-    name = f"step/_lock/{len(store.list('step'))}.json"
-    store.write(name, json.dumps({**lock._me(), **who}).encode())
+    name = f"step/_lock/{replace(Claimant.here(), **who).claim()}"
+    store.write(name, b"")
     return name
 
 

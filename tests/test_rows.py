@@ -9,7 +9,18 @@ def test_ids_come_from_content_alone_and_stay_what_they_are() -> None:
 
 
 def test_no_two_contents_share_an_id() -> None:
-    alike = [("ab", "c"), ("a", "bc"), ("abc",), ("abc", ""), ("1",), (1,), ("a\u0301",), ("\u00e1",), ("\ud800",)]
+    alike = [
+        ("ab", "c"),
+        ("a", "bc"),
+        ("abc",),
+        ("abc", ""),
+        ("1",),
+        (1,),
+        ("a\u0301",),
+        ("\u00e1",),
+        ("\ud800",),
+        ("",),
+    ]
     assert len({rows.row_id(*content) for content in alike}) == len(alike)
 
 

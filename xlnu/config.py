@@ -296,4 +296,4 @@ def load(config_class: type[C], file: str | None = None, arguments: Iterable[str
 
 def to_yaml(config: object) -> str:
     """The resolved settings, in the form that --config reads back."""
-    return OmegaConf.to_yaml(OmegaConf.structured(config), resolve=True)
+    return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)  # type: ignore[call-overload]

@@ -4,13 +4,16 @@ Object stores offer no lock through pyarrow, so the lock is made of what they do
 finished write. A driver writes a claim of its own, then lists; if it sees another live claim it takes its own
 back and waits. Of two drivers, the one that lists last has seen the other: never two, at worst for a moment none.
 
+Who claims stands in the claim's name, so that a listing tells all: to read a claim that is taken back at that
+moment fails, on S3 with an error of no telling kind.
+
 A claim is alive while its heartbeat is young, by the server's clock on both sides, so that skewed clocks of
 machines do not matter. One whose process is known to be gone (same boot, same process namespace) is dead at once:
 a killed run can be run again without waiting.
 """
 
 import contextlib
-import json
+import hashlib
 import os
 import posixpath
 import random
@@ -19,8 +22,8 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from xlnu.errors import Halt
 from xlnu.store import Entry, Store
@@ -34,20 +37,39 @@ def _started(pid: int | str) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
 
 
-def _me() -> dict[str, Any]:
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    realm = f"{boot} {os.readlink('/proc/self/ns/pid')}"  # containers on one host number processes apart
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started("self"), "realm": realm}
+@dataclass(frozen=True)
+class Claimant:
+    """A process, told from any other there is or was."""
 
+    host: str
+    pid: int
+    started: str
+    realm: str
 
-def _is_gone(who: dict[str, Any]) -> bool:
-    """True when the claim's process ran where we can see it, and no longer does."""
-    if who.get("realm") != _me()["realm"]:
-        return False
-    try:
-        return bool(_started(int(who["pid"])) != who["started"])
-    except (FileNotFoundError, ProcessLookupError):
-        return True
+    @staticmethod
+    def here() -> "Claimant":
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+        namespace = os.readlink("/proc/self/ns/pid")  # containers on one host number their processes apart
+        realm = hashlib.sha256(f"{boot} {namespace}".encode()).hexdigest()[:16]
+        return Claimant(socket.gethostname(), os.getpid(), _started("self"), realm)
+
+    def is_gone(self) -> bool:
+        """True when the process ran where we can see it, and no longer does."""
+        if self.realm != Claimant.here().realm:
+            return False
+        try:
+            return _started(self.pid) != self.started
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+
+    def claim(self) -> str:
+        """The name of a new claim. One process may hold several: each is its own."""
+        return "~".join([self.host, str(self.pid), self.started, self.realm, uuid.uuid4().hex])
+
+    @staticmethod
+    def of(claim: str) -> "Claimant":
+        host, pid, started, realm, _ = posixpath.basename(claim).split("~")
+        return Claimant(host, int(pid), started, realm)
 
 
 def _clock() -> float:
@@ -59,13 +81,13 @@ class Lock:
 
     def __init__(self, store: Store, folder: str) -> None:
         self.store, self.folder = store, folder
-        self.name = posixpath.join(folder, uuid.uuid4().hex + ".json")
+        self.name = posixpath.join(folder, Claimant.here().claim())
         self._stop = threading.Event()
         self._heart = threading.Thread(target=self._keep_beating, name=f"lock {folder}", daemon=True)
         self._beaten = _clock()
 
     def _beat(self) -> None:
-        self.store.write(self.name, json.dumps(_me()).encode())
+        self.store.write(self.name, b"")
         self._beaten = _clock()
 
     def _keep_beating(self) -> None:
@@ -74,18 +96,15 @@ class Lock:
                 with contextlib.suppress(Halt):  # a store out of reach for a moment: the next beat tries again
                     self._beat()
 
-    def _others(self) -> tuple[list[dict[str, Any]], list[Entry]]:
+    def _others(self) -> tuple[list[Claimant], list[Entry]]:
         """Who else claims this and is alive; and the claims that are dead."""
-        entries = [e for e in self.store.list(self.folder) if e.name.endswith(".json")]
-        now = max((e.written for e in entries if e.name == self.name), default=None)
+        claims = [entry for entry in self.store.list(self.folder) if "~" in entry.name]
+        now = max((claim.written for claim in claims if claim.name == self.name), default=None)
         alive, dead = [], []
-        for entry in (e for e in entries if e.name != self.name):
-            try:
-                who = json.loads(self.store.read(entry.name))
-            except FileNotFoundError:
-                continue  # taken back since we listed
-            if _is_gone(who) or (now is not None and now - entry.written > LEASE):
-                dead.append(entry)
+        for claim in (claim for claim in claims if claim.name != self.name):
+            who = Claimant.of(claim.name)
+            if who.is_gone() or (now is not None and now - claim.written > LEASE):
+                dead.append(claim)
             else:
                 alive.append(who)
         return alive, dead
@@ -100,7 +119,7 @@ class Lock:
                 break
             self.store.delete(self.name)
             if pause == 0.5:
-                waiting(f"process {alive[0]['pid']} on {alive[0]['host']}")
+                waiting(f"process {alive[0].pid} on {alive[0].host}")
             pause = min(BEAT, pause * 1.3)
             time.sleep(pause * random.uniform(0.5, 1.0))  # unequal, so that two that met do not meet again
         for entry in dead:
@@ -111,11 +130,9 @@ class Lock:
         """Raise Halt when the lease ran out and another driver took the step over."""
         if _clock() - self._beaten < LEASE:
             return
-        try:
-            self.store.read(self.name)
-        except FileNotFoundError:
+        if self.name not in [entry.name for entry in self.store.list(self.folder)]:
             why = f"this run gave no sign of life for {LEASE:.0f} s and another took the step over"
-            raise Halt(f"{self.store.place(self.folder)}: {why}; let it finish, then run this again") from None
+            raise Halt(f"{self.store.place(self.folder)}: {why}; let it finish, then run this again")
         self._beat()
 
     def release(self) -> None:

@@ -178,6 +178,6 @@ print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)
 
 
 def test_output_into_a_closed_pipe_is_no_accident(tmp_path: Path) -> None:
-    line = f"{sys.executable} {TOP}/jobs/demo.py --help | head -1"
+    line = f"{sys.executable} {TOP}/jobs/demo.py --help | true"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stderr == ""
