@@ -14,6 +14,11 @@ def _even(number: int) -> None:
         raise ValueError(f"{number} is odd")
 
 
+def _one_word(text: str) -> None:
+    if " " in text:
+        raise ValueError(f"{text!r} is two words")
+
+
 @dataclass
 class Filter:
     tau: float = setting(0.8, "translations scored below this are rejected", at_least=0, at_most=1)
@@ -24,7 +29,7 @@ class Filter:
 @dataclass
 class Job:
     filter: Filter = section(Filter, "what is kept")
-    languages: list[str] = setting([], "to translate to")
+    languages: list[str] = setting([], "to translate to", check=_one_word)
     fallbacks: dict[str, str] = setting({}, "a language to a better known one")
     model: str = setting(REQUIRED, "the LLM")
     batch: int = setting(32, "rows at once", above=0, check=_even)
@@ -89,6 +94,9 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XLNU_TEST_MODEL", "7")
     with pytest.raises(UserError, match=r"^batch: got 7 \(command line\); 7 is odd$"):
         load(Job, None, ["model=m", "batch=${oc.env:XLNU_TEST_MODEL}"])
+    monkeypatch.setenv("XLNU_TEST_MODEL", "two words")
+    with pytest.raises(UserError, match="'two words' is two words"):
+        load(Job, None, ["model=m", "languages=['${oc.env:XLNU_TEST_MODEL}']"])
 
 
 def test_the_resolved_config_reads_back_the_same(tmp_path: Path) -> None:
