@@ -32,15 +32,17 @@ clean: ## remove .venv and caches; runs/ stays, for it may have cost money
 
 venv: ## make or mend .venv (the others do so by themselves)
 	@exec 9>.venv.lock && flock 9; \
-	want="$$(cat pyproject.toml constraints.txt | sha256sum) $(CURDIR)"; \
-	[ "$$(cat .venv/installed 2>/dev/null)" = "$$want" ] && $(PY) -c '' 2>/dev/null && exit 0; \
 	for python in $(PYTHON); do \
 	  seen="$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)"; \
 	  case "$$seen" in 3.11|3.12) break;; esac; \
 	  tried="$$tried $$python ($${seen:-not found})"; python=; \
 	done; \
 	[ -n "$$python" ] || { echo "xlnu needs Python 3.11 or 3.12; tried:$$tried. Install one, or name it: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }; \
-	[ "$$($(PY) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = "$$seen" ] || fresh=--clear; \
+	want="$$seen $$(cat pyproject.toml constraints.txt | sha256sum) $(CURDIR)"; \
+	have="$$($(PY) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)"; \
+	[ "$$have" = "$$seen" ] || fresh=--clear; \
+	[ -z "$$fresh" ] && [ "$$(cat .venv/installed 2>/dev/null)" = "$$want" ] && exit 0; \
+	rm -f .venv/installed; \
 	echo "installing into .venv with Python $$seen: some minutes the first time"; \
 	begin=$$SECONDS; \
 	$$python -m venv $$fresh .venv \

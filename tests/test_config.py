@@ -14,9 +14,10 @@ def _even(number: int) -> None:
         raise ValueError(f"{number} is odd")
 
 
-def _one_word(text: str) -> None:
-    if " " in text:
-        raise ValueError(f"{text!r} is two words")
+def _single_words(texts: list[str]) -> None:
+    for text in texts:
+        if " " in text:
+            raise ValueError(f"{text!r} is two words")
 
 
 @dataclass
@@ -28,12 +29,14 @@ class Filter:
 
 @dataclass
 class Job:
-    filter: Filter = section(Filter, "what is kept")
-    languages: list[str] = setting([], "to translate to", check=_one_word)
+    filter: Filter = section(Filter)
+    languages: list[str] = setting([], "to translate to", check=_single_words)
     fallbacks: dict[str, str] = setting({}, "a language to a better known one")
     model: str = setting(REQUIRED, "the LLM")
     batch: int = setting(32, "rows at once", above=0, check=_even)
     limit: int | None = setting(None, "rows at most")
+    weights: dict[str, float] = setting({}, "a family to its share", at_least=0)
+    counts: list[int] = setting([], "how many")
     rate: float = setting(1e-4, "how fast", at_least=0)
     dry: bool = setting(False, "do nothing")
 
@@ -60,6 +63,7 @@ def test_several_bases_later_ones_win(tmp_path: Path) -> None:
 def test_a_list_replaces_a_list(tmp_path: Path) -> None:
     file = write(tmp_path, "a.yaml", "model: a\nlanguages: [swh_Latn, ben_Beng]")
     assert load(Job, file, ["languages=[kat_Geor]"]).languages == ["kat_Geor"]
+    assert load(Job, file, ["languages=[]"]).languages == []
 
 
 def test_a_map_replaces_a_map(tmp_path: Path) -> None:
@@ -82,10 +86,12 @@ def test_numbers_as_people_write_them() -> None:
     got = load(Job, None, ["model=m", "batch=1e3", "filter.tau=1e-1", "limit=40", "dry=yes"])
     assert (got.batch, got.filter.tau, got.limit, got.dry) == (1000, 0.1, 40, True)
     assert load(Job, None, ["model=m", "limit=null"]).limit is None
+    assert load(Job, None, ["model=m", "counts=[1e3,1e+2,3]", "weights={a: 1e3}"]).counts == [1000, 100, 3]
 
 
 def test_a_section_whose_keys_are_commented_out(tmp_path: Path) -> None:
     assert load(Job, write(tmp_path, "a.yaml", "model: m\nfilter:\n  # tau: 0.9\n")).filter == Filter()
+    assert load(Job, write(tmp_path, "b.yaml", "model: m\nfilter: null\n")).filter == Filter()
 
 
 def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,6 +107,8 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_resolved_config_reads_back_the_same(tmp_path: Path) -> None:
     once = load(Job, None, ["model=no", "languages=[no,0012,'null']", "filter.p=0.05", "fallbacks={mad: jav_Latn}"])
+    once.fallbacks["x"] = "say ${name}, \\ and {x}"
+    once.model = "${filter.tau}"
     assert load(Job, write(tmp_path, "saved.yaml", to_yaml(once))) == once
 
 
@@ -123,11 +131,14 @@ def test_help_names_every_key_with_type_default_and_meaning() -> None:
         "model",
         "batch",
         "limit",
+        "weights",
+        "counts",
         "rate",
         "dry",
     ]
 
 
+A_MAP = "allowed: a map to numbers, as {one: two}, at least 0"
 WRONG = [
     ("filter.tau=1.3", "filter.tau: got 1.3 (command line); allowed: a number from 0 to 1"),
     ("filter.p=-0.1", "filter.p: got -0.1 (command line); allowed: a number from 0 to 1"),
@@ -135,13 +146,24 @@ WRONG = [
     ("rate=nan", "rate: got nan (command line); allowed: a number, at least 0"),
     ("filter.tau=high", "filter.tau: got high (command line); allowed: a number from 0 to 1"),
     ("filter.tau=", "filter.tau: got '' (command line); allowed: a number from 0 to 1"),
+    ("rate=inf", "rate: got inf (command line); allowed: a number, at least 0"),
+    (
+        "weights={a: -1}",
+        "weights: got {'a': -1.0} (command line); allowed: a map to numbers, as {one: two}, at least 0",
+    ),
+    ("weights=[1]", "weights: got [1] (command line); allowed: a map to numbers, as {one: two}, at least 0"),
+    ("languages=['???']", "languages: got [???] (command line); a ??? stands for a value that must be given"),
+    ("languages={}", "languages: got {} (command line); allowed: a list of texts, as [one,two]"),
+    ("dry=2", "dry: got 2 (command line); allowed: true or false"),
+    ("batch=5.0", "batch: got 5.0 (command line); allowed: a whole number, above 0"),
+    ("model=a${b", "model: got a${b (command line); allowed: text; a ${ that is meant as text is written \\${"),
     ("filter.gate=comet", "filter.gate: got comet (command line); allowed: one of qe, round_trip"),
     ("tau=0.5", "tau: no such key (command line); did you mean filter.tau?"),
     ("filter.tua=0.5", "filter.tua: no such key (command line); did you mean filter.tau?"),
     ("langauges=[sw]", "langauges: no such key (command line); did you mean languages?"),
     ("colour=red", "colour: no such key (command line); --help lists the keys"),
     ("filter=0.5", "filter: is a section (command line); set a key in it, as filter.tau=0.8"),
-    ("languages=sw", "languages: got sw (command line); allowed: a list of text, as [one,two]"),
+    ("languages=sw", "languages: got sw (command line); allowed: a list of texts, as [one,two]"),
     (
         "languages=[sw",
         "languages (command line), line 1, column 4: not YAML: expected ',' or ']', but got '<stream end>'",
@@ -175,6 +197,8 @@ def test_a_required_key_that_is_not_given() -> None:
 WRONG_FILES = [
     ("batch: 2\nbatch: 4\n", "{file}, line 2, column 1: not YAML: the key 'batch' stands twice"),
     ("model: [a\n", "{file}, line 2, column 1: not YAML: expected ',' or ']', but got '<stream end>'"),
+    ("[]\n", "{file}: a configuration is a map of keys to values, not list"),
+    ("model: a\x07\n", "{file}: not YAML: unacceptable character #x0007: special characters are not allowed in "),
     ("- a\n- b\n", "{file}: a configuration is a map of keys to values, not list"),
     ("model: m\nfilter:\n  tau: 7\n", "filter.tau: got 7 ({file}); allowed: a number from 0 to 1"),
     ("model: m\nfilter:\n  tao: 7\n", "filter.tao: no such key ({file}); did you mean filter.tau?"),
@@ -188,7 +212,8 @@ def test_wrong_files(tmp_path: Path, text: str, message: str) -> None:
     file = write(tmp_path, "a.yaml", text)
     with pytest.raises(UserError) as caught:
         load(Job, file)
-    assert str(caught.value) == message.format(file=file, folder=tmp_path)
+    assert str(caught.value).startswith(message.format(file=file, folder=tmp_path))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_names_the_near_one(tmp_path: Path) -> None:

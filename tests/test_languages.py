@@ -1,6 +1,7 @@
 import dataclasses
 import os
 import re
+import signal
 import subprocess
 import sys
 import tarfile
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from xlnu.errors import UserError
-from xlnu.languages import SCRIPTS, Language, all_languages, declare, main, model_code, resolve
+from xlnu.languages import SCRIPTS, Language, all_languages, declare, main, model_code, resolve, resolve_all
 
 QAA = declare("qaa_Cyrl", "Made Cyrillic")
 QAB = declare("qab_Latn", "Made Latin", "Made")
@@ -89,7 +90,8 @@ def test_one_language_in_two_scripts_has_one_family_and_one_iso1() -> None:
         ("Austroasiatic", "khm_Khmr sat_Olck vie_Latn"),
         ("Uralic", "est_Latn fin_Latn hun_Latn mhr_Cyrl myv_Cyrl"),
         ("Kartvelian", "kat_Geor"),
-        ("Mongolic", "khk_Cyrl"),
+        ("Mongolic", "khk_Cyrl mvf_Mong"),
+        ("Quechuan", "qug_Latn quh_Latn quy_Latn"),
     ],
 )
 def test_whole_families(family: str, codes: str) -> None:
@@ -144,30 +146,45 @@ def test_unspaced_are_these() -> None:
         ("sat_Olck", "sat sat_Olck sat_Beng Santali"),
         ("snd_Arab", "sd Sindhi"),
         ("mni_Mtei", "mni-Mtei"),
-        ("pes_Arab", "fa fas per Farsi Persian fa-IR"),
+        ("pes_Arab", "fa fas per Farsi Persian fa-IR fa-Arab-TJ"),
+        ("tgk_Cyrl", "tg fa-TJ fas-TJ per-TJ"),
         ("prs_Arab", "fa-AF fa-Arab-AF Dari prs"),
         ("srp_Cyrl", "sr sr-Cyrl sr_RS srp"),
         ("kas_Deva", "kas-Deva ks-Deva ks_deva-IN"),
-        ("zsm_Latn", "ms msa may zsm Malay"),
+        ("zsm_Latn", "ms may zsm Malay msa-Latn"),
         ("azj_Latn", "az aze azj Azerbaijani az-Latn"),
         ("azb_Arab", "azb az-Arab az-IR"),
         ("kmr_Latn", "ku kur Kurdish ku-Latn"),
-        ("ckb_Arab", "ckb ku-Arab Sorani"),
-        ("uzn_Latn", "uz uzb"),
+        ("ckb_Arab", "ckb ku-Arab Sorani ku-IR kur-IR"),
+        ("uzn_Latn", "uz uzb uz-UZ uz-Latn-AF"),
+        ("uzs_Arab", "uzs uz-AF uzb-AF uz-Arab uz-Arab-AF uzb-Arab"),
+        ("pan_Guru", "pa pan Punjabi pa-IN pa-Guru-PK"),
+        ("pnb_Arab", "pnb pa-PK pan-PK pa-Arab pa-Arab-PK pan-Arab Shahmukhi"),
+        ("kaz_Cyrl", "kk kaz Kazakh kk-KZ kk-Cyrl-CN"),
+        ("kaz_Arab", "kk-CN kaz-CN kk-Arab kk-Arab-CN"),
         ("est_Latn", "et est ekk ekk_Latn"),
         ("lvs_Latn", "lv lav Latvian"),
-        ("khk_Cyrl", "mn mon Mongolian"),
+        ("khk_Cyrl", "mn mon Mongolian mn-MN mn-Cyrl-CN"),
+        ("mvf_Mong", "mvf mn-CN mon-CN mn-Mong mn-Mong-CN mon-Mong"),
         ("npi_Deva", "ne nep Nepali"),
         ("ory_Orya", "or ori Oriya Odia"),
         ("gaz_Latn", "om orm Oromo"),
         ("pbt_Arab", "ps pus Pashto"),
-        ("quy_Latn", "qu que Quechua"),
+        ("quy_Latn", "qu que Quechua qu-PE"),
+        ("quh_Latn", "quh qu-BO que-BO"),
+        ("qug_Latn", "qug qu-EC que-EC"),
         ("als_Latn", "sq sqi alb Albanian"),
         ("ydd_Hebr", "yi yid Yiddish"),
         ("ayr_Latn", "ay aym"),
         ("plt_Latn", "mg mlg"),
         ("dik_Latn", "din Dinka"),
-        ("fuv_Latn", "ff ful"),
+        ("fuv_Latn", "ff ful ff-NG ff-GN"),
+        ("fuc_Latn", "fuc Pulaar ff-SN ful-SN ff-MR ful-MR ff-GM ful-GM"),
+        ("jav_Latn", "jv jav jw"),
+        ("urd_Arab", "ur ur-Arab ur-Aran urd_Aran ur-Aran-PK"),
+        ("mya_Mymr", "my bur Burmese Myanmar"),
+        ("ssw_Latn", "ss Swati Siswati Swazi"),
+        ("ilo_Latn", "ilo Ilocano Iloko Ilokano"),
         ("kon_Latn", "kg kon ktu_Latn"),
         ("grn_Latn", "gn grn gug gug_Latn Guaraní guarani"),
         ("tzm_Tfng", "tzm zgh zgh_Tfng"),
@@ -194,6 +211,59 @@ def test_names_of_several_words_resolve() -> None:
     assert resolve("modern  standard arabic").code == "arb_Arab"
     assert resolve("Haitian Creole").code == "hat_Latn"
     assert resolve("Kashmiri in Devanagari script").code == "kas_Deva"
+    assert resolve("Irish Gaelic").code == "gle_Latn"
+    assert resolve("Cape Verdean").code == "kea_Latn"
+    assert resolve("Bahasa Indonesia").code == "ind_Latn"
+    assert resolve("Western Panjabi").code == "pnb_Arab"
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        # As FLORES-200 prints them, all that have brackets there.
+        ("ace_Arab", "Acehnese (Arabic script)"),
+        ("ace_Latn", "Acehnese (Latin script)"),
+        ("arb_Latn", "Modern Standard Arabic (Romanized)"),
+        ("bjn_Arab", "Banjar (Arabic script)"),
+        ("bjn_Latn", "Banjar (Latin script)"),
+        ("kas_Arab", "Kashmiri (Arabic script)"),
+        ("kas_Deva", "Kashmiri (Devanagari script)"),
+        ("knc_Arab", "Central Kanuri (Arabic script)"),
+        ("knc_Latn", "Central Kanuri (Latin script)"),
+        ("min_Arab", "Minangkabau (Arabic script)"),
+        ("min_Latn", "Minangkabau (Latin script)"),
+        ("mni_Beng", "Meitei (Bengali script)"),
+        ("taq_Latn", "Tamasheq (Latin script)"),
+        ("taq_Tfng", "Tamasheq (Tifinagh script)"),
+        ("zho_Hans", "Chinese (Simplified)"),
+        ("zho_Hant", "Chinese (Traditional)"),
+        # As others write them.
+        ("kas_Arab", "Kashmiri, Arabic script"),
+        ("kas_Arab", "kashmiri arabic script"),
+        ("mni_Mtei", "Meitei (in Meitei script)"),
+        ("sat_Olck", "Santali (Ol Chiki script)"),
+        ("kaz_Cyrl", "Kazakh (Cyrillic script)"),
+        ("zho_Hans", "Chinese-Simplified"),
+        ("zho_Hant", "Chinese, Traditional"),
+        ("ory_Orya", "Odia (Oriya)"),
+        ("ckb_Arab", "Kurdish (Sorani)"),
+        ("kmr_Latn", "Kurdish (Kurmanji)"),
+    ],
+)
+def test_names_with_brackets_and_commas_resolve(code: str, text: str) -> None:
+    assert resolve(text).code == code
+
+
+@pytest.mark.parametrize("text", ["qu,bo", "ff,sn", "zh,yue", "sw-", "-sw", "()"])
+def test_a_list_or_a_torn_tag_is_no_language(text: str) -> None:
+    assert refusal(text).startswith(f"'{text}' is not a language known here")
+
+
+def test_every_language_is_known_by_its_name_and_script() -> None:
+    for row in all_languages():
+        plain = row.name.partition(" in ")[0]
+        assert resolve(f"{plain} ({row.script_name} script)") == row
+        assert resolve(f"{plain} in {row.script_name} script") == row
 
 
 def test_whatever_the_table_says_leads_back_to_it_or_is_ambiguous_with_it() -> None:
@@ -214,6 +284,14 @@ zh
     'zh' is ambiguous: write zho_Hans (Simplified Chinese) or zho_Hant (Traditional Chinese)
 Chinese
     'Chinese' is ambiguous: write zho_Hans (Simplified Chinese) or zho_Hant (Traditional Chinese)
+Mandarin Chinese
+    'Mandarin Chinese' is ambiguous: write zho_Hans (Simplified Chinese) or zho_Hant (Traditional Chinese)
+MSA
+    'MSA' is ambiguous: write arb_Arab (Modern Standard Arabic) or zsm_Latn (Standard Malay)
+msa
+    'msa' is ambiguous: write arb_Arab (Modern Standard Arabic) or zsm_Latn (Standard Malay)
+msa_Arab
+    'msa_Arab' is ambiguous: write arb_Arab (Modern Standard Arabic) or zsm_Latn (Standard Malay)
 no
     'no' is ambiguous: write nno_Latn (Norwegian Nynorsk) or nob_Latn (Norwegian Bokmål)
 nor
@@ -260,6 +338,9 @@ Klingon
 eng_Lat
     'eng_Lat' is not a language known here; nearest in spelling: eng_Latn (English);
     `python -m xlnu.languages` lists all
+Hindi (Latin script)
+    'Hindi (Latin script)' is not a language known here; nearest in spelling: hin_Deva (Hindi);
+    `python -m xlnu.languages` lists all
 oci_Latn_aran1260
     'oci_Latn_aran1260' is not a language known here; nearest in spelling: oci_Latn (Occitan);
     `python -m xlnu.languages` lists all
@@ -290,6 +371,27 @@ nqo_Nkoo
 arb_Latn
     NLLB has no arb_Latn (Modern Standard Arabic in Latin script): choose arb_Arab (Modern Standard Arabic),
     or let one stand in for it openly: 'arb_Latn->arb_Arab'
+pa-PK
+    NLLB has no pnb_Arab (Western Punjabi): choose pan_Guru (Eastern Punjabi) or urd_Arab (Urdu),
+    or let one stand in for it openly: 'pnb_Arab->pan_Guru'
+uz-AF
+    NLLB has no uzs_Arab (Southern Uzbek): choose uzn_Latn (Northern Uzbek),
+    or let one stand in for it openly: 'uzs_Arab->uzn_Latn'
+kk-CN
+    NLLB has no kaz_Arab (Kazakh in Arabic script): choose kaz_Cyrl (Kazakh),
+    or let one stand in for it openly: 'kaz_Arab->kaz_Cyrl'
+mn-CN
+    NLLB has no mvf_Mong (Peripheral Mongolian): choose khk_Cyrl (Halh Mongolian),
+    or let one stand in for it openly: 'mvf_Mong->khk_Cyrl'
+ff-SN
+    NLLB has no fuc_Latn (Pulaar): choose fuv_Latn (Nigerian Fulfulde) or wol_Latn (Wolof),
+    or let one stand in for it openly: 'fuc_Latn->fuv_Latn'
+qu-BO
+    NLLB has no quh_Latn (South Bolivian Quechua): choose quy_Latn (Ayacucho Quechua),
+    or let one stand in for it openly: 'quh_Latn->quy_Latn'
+qu-EC
+    NLLB has no qug_Latn (Chimborazo Highland Quichua): choose quy_Latn (Ayacucho Quechua),
+    or let one stand in for it openly: 'qug_Latn->quy_Latn'
 mad->min_Arab
     NLLB has no min_Arab (Minangkabau in Arabic script): choose min_Latn (Minangkabau),
     or let one stand in for it openly: 'mad->min_Latn'
@@ -303,8 +405,8 @@ def cases(table: str) -> list[tuple[str, str]]:
 
 
 def test_the_tables_above_are_read_whole() -> None:
-    assert len(cases(REFUSED)) == 29
-    assert len(cases(NLLB_LACKS)) == 3
+    assert len(cases(REFUSED)) == 34
+    assert len(cases(NLLB_LACKS)) == 10
 
 
 @pytest.mark.parametrize(("text", "message"), cases(REFUSED))
@@ -336,6 +438,36 @@ def test_refuses_in_one_short_line_whatever_it_is_given() -> None:
     assert message.startswith("'swh\\nLatn\\rswh")
     assert len(message) < 200
     assert message.isprintable()
+
+
+# Lists
+
+
+@pytest.mark.parametrize(
+    ("texts", "both", "label"),
+    [
+        (["sw", "swh_Latn"], "'sw' and 'swh_Latn'", "swh_Latn"),
+        (["sw", "fr", "sw"], "'sw' and 'sw'", "swh_Latn"),
+        (["fr", "Punjabi", "en", "pa-IN"], "'Punjabi' and 'pa-IN'", "pan_Guru"),
+        (["jv", "MAD->jv", "mad->jav_Latn"], "'MAD->jv' and 'mad->jav_Latn'", "mad->jav_Latn"),
+        (["qaa", "en", "Made Cyrillic"], "'qaa' and 'Made Cyrillic'", "qaa_Cyrl"),
+    ],
+)
+def test_a_list_names_no_language_twice(texts: list[str], both: str, label: str) -> None:
+    with pytest.raises(UserError) as caught:
+        resolve_all(texts, iter(WORLD))
+    assert str(caught.value) == f"{both} are the same language, {label}: write it once"
+
+
+def test_a_list_keeps_its_order_and_tells_a_stand_in_from_the_language() -> None:
+    found = resolve_all(("sw", "qab", "mad->jav_Latn", "jv", "nij->jv", "pa", "pa-PK"), iter(WORLD))
+    assert " ".join(map(str, found)) == ("swh_Latn qab_Latn mad->jav_Latn jav_Latn nij->jav_Latn pan_Guru pnb_Arab")
+    assert resolve_all([]) == []
+
+
+def test_a_list_refuses_what_is_no_language_as_one_text_does() -> None:
+    with pytest.raises(ValueError, match=r"^'ace' is ambiguous: write ace_Arab"):
+        resolve_all(["sw", "ace", "swh_Latn"])
 
 
 # Fallbacks
@@ -504,3 +636,22 @@ def test_the_module_runs_and_imports_nothing_heavy() -> None:
         [sys.executable, "-m", "xlnu.languages", "xx"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_help_is_one_line_and_no_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    usage = "usage: python -m xlnu.languages [LANGUAGE ...]  (what each means; without any, all there are)\n"
+    for arguments in (["--help"], ["-h"], ["sw", "--help"]):
+        assert main(arguments) == 0
+        assert capsys.readouterr() == (usage, "")
+
+
+def test_it_ends_quietly_when_nobody_reads_on() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "xlnu.languages"], stdout=write, stderr=subprocess.PIPE, text=True, check=False
+        )
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, "")

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ def never(holder: str) -> None:
 
 def claim_of(store: Store, **who: Any) -> str:
     name = f"step/_lock/{replace(Claimant.here(), **who).claim()}"
-    store.write(name, b"")
+    store.touch(name)
     return name
 
 
@@ -60,6 +61,33 @@ def test_a_killed_process_holds_nothing(store_uri: str) -> None:
     claim_of(store, pid=gone.pid)
     with held(store, "step/_lock", never):
         assert len(store.list("step/_lock")) == 1
+
+
+def test_a_killed_process_that_is_not_buried_holds_nothing(store_uri: str) -> None:
+    """In a container without an init nobody ever buries it."""
+    store = Store(store_uri)
+    undead = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    claim_of(store, pid=undead.pid, started=lock._state_and_start(undead.pid)[1])
+    undead.kill()
+    os.waitid(os.P_PID, undead.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and still is in the table
+    with held(store, "step/_lock", never):
+        pass
+    undead.communicate()
+
+
+def test_a_process_that_proc_hides_is_alive() -> None:
+    """With /proc mounted hidepid, another user's process is not in it; a signal still finds it."""
+    mine = os.geteuid()
+    if mine == 0:  # root may signal anybody, and sees all
+        os.setresuid(65534, 65534, 0)
+    try:
+        assert lock._is_hidden(1)
+    finally:
+        if mine == 0:
+            os.setresuid(0, 0, 0)
+    gone = subprocess.Popen([sys.executable, "-c", "pass"])
+    gone.wait()
+    assert not lock._is_hidden(gone.pid)
 
 
 def test_a_new_process_with_an_old_number_is_not_the_old_one(store_uri: str) -> None:
@@ -118,9 +146,9 @@ def test_the_heart_beats(store_uri: str, monkeypatch: pytest.MonkeyPatch) -> Non
     beats = 0
 
     class Watched(Store):
-        def write(self, name: str, data: bytes) -> None:
+        def touch(self, name: str) -> None:
             nonlocal beats
-            super().write(name, data)
+            super().touch(name)
             beats += 1
             if beats == 5:
                 beaten.set()

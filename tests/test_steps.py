@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from xlnu import manifest, steps
@@ -124,9 +125,9 @@ def test_another_part_size_does_not_cut_across_what_is_done(tmp_path: Path) -> N
 def test_what_a_killed_write_left_is_cleared_away(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     store.write(f"{numbers().address}/{UNFINISHED}abc", b"half")
+    store.write(f"{numbers().address}/_lock/{UNFINISHED}abc", b"of another driver, under way")
     do(numbers(), store)
-    assert not list(tmp_path.rglob(UNFINISHED + "*"))
-    assert not list(tmp_path.rglob("_lock/*"))
+    assert [path.parent.name for path in tmp_path.rglob(UNFINISHED + "*")] == ["_lock"]
 
 
 def test_inputs_are_handed_over(tmp_path: Path) -> None:
@@ -158,6 +159,27 @@ def test_no_rows_are_a_table_too(tmp_path: Path) -> None:
     made = do(numbers(0), Store(str(tmp_path)))
     assert (made.manifest.rows_in, made.manifest.rows_out, made.manifest.rejected) == (0, 0, {})
     assert made.table().schema.names == ["id", "reject", "n"]
+
+
+def test_parts_of_another_folder_and_other_parquet_are_not_our_parts(tmp_path: Path) -> None:
+    store, seen = Store(str(tmp_path)), []
+    foreign = tmp_path / numbers().address / "model"
+    foreign.mkdir(parents=True)
+    pq.write_table(pa.table({"x": [1]}), foreign / "table.parquet")
+    (foreign / "weights.bin").write_bytes(b"x")
+    made = do(numbers(before=lambda part: seen.append(part.index)), store)
+    assert seen == list(range(10))
+    assert [file.rows for file in made.manifest.files] == [*[10] * 10, None, None]
+
+
+def test_a_damaged_plan_is_named(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    for text in (b"", b"{}", b"null", b"[1]", b"[100, 0]", b'["a", 1]', b"[100,"):
+        store.write(f"{numbers().address}/{steps.PLAN}", text)
+        with pytest.raises(Halt, match=r"_plan\.json: damaged; delete this one file and run again with the same"):
+            do(numbers(), store)
+        with pytest.raises(Halt, match="damaged"):
+            steps.plan([numbers()], store, 0)
 
 
 def test_lost_and_doubled_rows_do_not_finish(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+import http.client
+import os
 import pickle
 import resource
 import threading
@@ -67,6 +69,55 @@ def test_a_listing_bears_a_folder_that_comes_and_goes(tmp_path: Path) -> None:
         stirring.join()
 
 
+def test_what_cannot_be_listed_is_not_empty(tmp_path: Path) -> None:
+    """An empty answer would let two drivers in, and do all work again. Here: no file descriptor is left."""
+    store = Store(str(tmp_path))
+    store.write("a/b", b"x")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(Halt, match="cannot be listed: Too many open files"):
+            store.list("a")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_touch_makes_and_renews(store_uri: str) -> None:
+    store = Store(store_uri)
+    store.touch("a/b")
+    if store.local:
+        os.utime(Path(store.root, "a/b"), (1, 1))
+    store.touch("a/b")
+    (entry,) = store.list("a")
+    assert (entry.name, entry.size) == ("a/b", 0)
+    assert entry.written > 1e9
+
+
+def test_home_and_odd_names_are_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    Store("~/a?b").write("c", b"x")
+    assert (tmp_path / "a?b/c").exists()
+    assert Store("~/a?b").place("c") == "~/a?b/c"
+
+
+def test_an_odd_prefix_is_one_line(s3: str) -> None:
+    with pytest.raises(Halt, match="cannot be "):
+        Store(s3.replace("some/prefix", "/some//prefix")).check(writable=True)
+
+
+def test_keys_that_may_not_look_at_the_bucket_may_still_use_a_prefix(s3_server: str) -> None:
+    """As S3 answers keys that are limited to a prefix: 403 to a look at the bucket, all else allowed."""
+    asking = http.client.HTTPConnection(s3_server)
+    asking.request("PUT", "/prefix-only")
+    assert asking.getresponse().status == 200
+    asking.close()
+    store = Store(f"s3://prefix-only/some?endpoint_override={s3_server}&scheme=http&region=us-east-1")
+    store.check(writable=False)
+    store.check(writable=True)
+    store.write("a", b"x")
+    assert store.read("a") == b"x"
+
+
 def test_secrets_of_the_uri_stay_out_of_messages(s3: str) -> None:
     store = Store(s3)
     assert "?" not in store.place("x")
@@ -76,9 +127,13 @@ def test_secrets_of_the_uri_stay_out_of_messages(s3: str) -> None:
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("s4://bucket/x", "s4://bucket/x: not a store that can be opened: Unrecognized filesystem type in URI"),
+        ("s4://bucket/x", "'s4://bucket/x': cannot be opened: Unrecognized filesystem type in URI"),
         ("s3://?region=us-east-1", "s3://: names no bucket or folder; give one, as s3://bucket/prefix"),
-        ("s3://key:secret@bucket/x", "a store's URI may not hold keys, for it is saved with every run"),
+        ("s3://key:secret@bucket/x", "a URI may not hold keys or an @, for it is saved with every run"),
+        ("s3://key:sec/ret@bucket/x", "a URI may not hold keys or an @, for it is saved with every run"),
+        ("", "'' is neither a folder nor a URI such as s3://bucket/prefix"),
+        ("s3:/bucket/x", "'s3:/bucket/x' is neither a folder nor a URI such as s3://bucket/prefix"),
+        ("a\udcff", "'a\\udcff': cannot be opened: 'utf-8' codec"),
         (__file__, f"{__file__}: is a file; a store is a folder or a prefix on object storage"),
     ],
 )
@@ -86,11 +141,12 @@ def test_what_is_no_store(uri: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
         Store(uri)
     assert str(caught.value).startswith(message)
+    assert "ret@" not in str(caught.value)
 
 
 def test_a_bucket_that_is_not_there_is_found_before_any_work(s3: str) -> None:
     for writable in (True, False):
-        with pytest.raises(Halt, match=r"^s3://none/some/prefix: there is no bucket none, "):
+        with pytest.raises(Halt, match=r"^s3://none/some/prefix: there is no bucket none$"):
             Store(s3.replace(s3.split("/")[2], "none")).check(writable)
 
 

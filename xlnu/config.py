@@ -13,6 +13,8 @@ with a value is said in one line: the key, what was given and where, and what is
 import copy
 import dataclasses
 import difflib
+import functools
+import math
 import os
 import re
 import textwrap
@@ -45,15 +47,15 @@ def setting(
 ) -> Any:
     """A dataclass field with its meaning and what it allows.
 
-    `check` is called with the value (with each element of a list) and raises ValueError to refuse it.
+    `check` is called with the value and raises ValueError to refuse it.
     """
     about = {"meaning": meaning, "at_least": at_least, "at_most": at_most, "above": above, "check": check}
     return dataclasses.field(default_factory=lambda: copy.deepcopy(default), metadata=about)
 
 
-def section(config_class: type, meaning: str) -> Any:
+def section(config_class: type) -> Any:
     """A dataclass field that holds another part's dataclass."""
-    return dataclasses.field(default_factory=config_class, metadata={"meaning": meaning})
+    return dataclasses.field(default_factory=config_class)
 
 
 # ---------------------------------------------------------------------------------------------- the keys
@@ -81,18 +83,20 @@ class Key:
     def refuse(self, value: Any) -> str | None:
         """Why this value, of the right type already, is not allowed; None when it is."""
         low, high, above = (self.about.get(k) for k in ("at_least", "at_most", "above"))
-        for one in value if isinstance(value, list) else [value]:
+        many = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+        for one in many:
             if isinstance(one, int | float) and not isinstance(one, bool):
-                # written so that nan fails each bound, and so is refused wherever a bound stands
                 fits = (low is None or one >= low) and (high is None or one <= high)
-                if not (fits and (above is None or one > above)):
+                if not (math.isfinite(one) and fits and (above is None or one > above)):
                     return f"allowed: {self.allowed}"
-            check = self.about.get("check")
-            if check is not None and one is not None:
-                try:
-                    check(one)
-                except ValueError as reason:
-                    return str(reason)
+            if one == REQUIRED:
+                return "a ??? stands for a value that must be given"
+        check = self.about.get("check")
+        if check is not None and value is not None:
+            try:
+                check(value)
+            except ValueError as reason:
+                return str(reason)
         return None
 
 
@@ -104,6 +108,9 @@ def _optional(of: Any) -> tuple[Any, bool]:
     return of, False
 
 
+_PLURAL = {float: "numbers", int: "whole numbers", str: "texts", bool: "true or false"}
+
+
 def _type_in_words(of: Any) -> str:
     of, optional = _optional(of)
     simple = {float: "a number", int: "a whole number", str: "text", bool: "true or false"}
@@ -113,9 +120,9 @@ def _type_in_words(of: Any) -> str:
     elif kind is Literal:
         words = "one of " + ", ".join(map(str, inner))
     elif kind is list:
-        words = f"a list of {_type_in_words(inner[0]).removeprefix('a ')}, as [one,two]"
+        words = f"a list of {_PLURAL.get(inner[0], 'values')}, as [one,two]"
     elif kind is dict:
-        words = "a map, as {one: two}"
+        words = f"a map to {_PLURAL.get(inner[1], 'values')}, as {{one: two}}"
     else:
         raise TypeError(f"no setting can have the type {of}")
     return f"{words}, or null" if optional else words
@@ -133,24 +140,29 @@ def keys(config_class: type, prefix: str = "") -> Iterator[Key]:
             yield Key(name, of, field.default_factory(), field.metadata)
 
 
+def settings(config: object) -> dict[str, Any]:
+    """Every setting's value by its dotted name."""
+    return {key.name: functools.reduce(getattr, key.name.split("."), config) for key in keys(type(config))}
+
+
 def describe(config_class: type) -> str:
     """Every key with what it allows, its default and its meaning: the second half of --help."""
     lines = []
     for key in keys(config_class):
-        default = "(must be given)" if key.default == REQUIRED else f"= {_shown(key.default)}"
+        default = "(must be given)" if key.default == REQUIRED else f"= {shown(key.default)}"
         lines.append(f"  {key.name} {default}")
         meaning = f"{key.about['meaning']}. {key.allowed[0].upper()}{key.allowed[1:]}."
         lines += textwrap.wrap(meaning, 96, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return "\n".join(lines)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value as the user would write it on the command line."""
     if isinstance(value, list):
-        return "[" + ",".join(map(_shown, value)) + "]"
+        return "[" + ",".join(map(shown, value)) + "]"
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
-    return str(value).removesuffix(".0") if value != "" else "''"
+    return str(value).removesuffix(".0" if isinstance(value, float) else "") if value != "" else "''"
 
 
 # ---------------------------------------------------------------------------------------------- reading
@@ -172,30 +184,34 @@ class _Loader(yaml.BaseLoader):
 
 def _parse(text: str, where: str) -> Any:
     try:
-        return yaml.load(text, _Loader) or ""
+        content = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{where}, line {mark.line + 1}, column {mark.column + 1}" if mark else where
-        raise UserError(f"{place}: not YAML: {getattr(error, 'problem', None) or error}") from None
+        problem = getattr(error, "problem", None) or " ".join(str(error).split())
+        raise UserError(f"{place}: not YAML: {problem}") from None
+    return "" if content is None else content
 
 
 def _read_file(file: Path, built_on_by: tuple[Path, ...] = ()) -> list[tuple[str, dict[str, Any]]]:
     """The file's settings, those of the files it extends before its own."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         missing = isinstance(error, FileNotFoundError)
         why = "no such file" if missing else getattr(error, "strerror", "not UTF-8")
         by = f" (extended by {built_on_by[-1]})" if built_on_by else ""
         here = {near.name for near in file.parent.glob("*.y*ml")} - {file.name} if missing else set()
         raise UserError(f"{file}: {why}{by}{_did_you_mean(file.name, here)}") from None
-    content = _parse(text, str(file)) or {}
+    content = _parse(text, str(file))
+    if content == "":
+        return [(str(file), {})]
     if not isinstance(content, dict):
         raise UserError(f"{file}: a configuration is a map of keys to values, not {type(content).__name__}")
     bases = content.pop("extends", None) or []
     found = []
     for base in [bases] if isinstance(bases, str) else bases:
-        path = Path(os.path.normpath(file.parent / str(base)))
+        path = Path(os.path.normpath(file.parent / Path(str(base)).expanduser()))
         if path in (*built_on_by, file):
             raise UserError(f"{file}: extends {base}, which extends it in turn")
         found += _read_file(path, (*built_on_by, file))
@@ -240,12 +256,12 @@ def _leaves(
         below = [key for key in known if key.startswith(name + ".")]
         if name in known:
             yield name, value
-        elif below and value == "":
+        elif below and value in ("", "null", "~"):
             continue  # a section whose keys are all commented out
         elif below and isinstance(value, dict):
             yield from _leaves(value, where, known, name + ".")
         elif below:
-            example = f"{below[0]}={_shown(known[below[0]].default)}"
+            example = f"{below[0]}={shown(known[below[0]].default)}"
             raise UserError(f"{name}: is a section ({where}); set a key in it, as {example}")
         else:
             raise _unknown(name, where, known)
@@ -256,44 +272,70 @@ def _as_meant(value: Any, of: Any) -> Any:
     of, optional = _optional(of)
     if optional and value in ("null", "~", ""):
         return None
-    if of is int and isinstance(value, str) and re.fullmatch(r"[0-9.]+[eE][0-9]+", value):
-        return int(value) if (value := float(value)).is_integer() else value  # 1e6 is a whole number to people
+    if isinstance(value, list) and typing.get_origin(of) is list:
+        return [_as_meant(one, typing.get_args(of)[0]) for one in value]
+    if isinstance(value, dict) and typing.get_origin(of) is dict:
+        return {key: _as_meant(one, typing.get_args(of)[1]) for key, one in value.items()}
     if of in (str, int, float, bool) and not isinstance(value, str):
         raise ValueError("a list or a map where one value belongs")
+    if of is bool and "$" not in value and value.lower() not in _TRUE_OR_FALSE:
+        raise ValueError("OmegaConf takes any number for true")
+    if of is int and re.fullmatch(r"[0-9.]+[eE]\+?[0-9]+", value):
+        return int(float(value)) if float(value).is_integer() else value  # 1e6 is a whole number to people
     return value
+
+
+_TRUE_OR_FALSE = ("true", "false", "yes", "no", "on", "off", "1", "0")
 
 
 def load(config_class: type[C], file: str | None = None, arguments: Iterable[str] = ()) -> C:
     """The settings of a job from all their sources, checked."""
     known = {key.name: key for key in keys(config_class)}
-    sources = [*(_read_file(Path(file)) if file else []), (COMMAND_LINE, _read_arguments(arguments, known))]
+    files = [] if file is None else _read_file(Path(file))
     config = OmegaConf.structured(config_class)
     came_from: dict[str, str] = {}
-    for where, given in sources:
+    for where, given in [*files, (COMMAND_LINE, _read_arguments(arguments, known))]:
         for name, value in _leaves(given, where, known):
             try:
                 OmegaConf.update(config, name, _as_meant(value, known[name].type), merge=False)
             except (OmegaConfBaseException, ValueError):
-                shown = f"got {_shown(value)} ({where}); allowed: {known[name].allowed}"
-                raise UserError(f"{name}: {shown}") from None
+                hint = "; a ${ that is meant as text is written \\${" if "${" in str(value) else ""
+                problem = f"got {shown(value)} ({where}); allowed: {known[name].allowed}{hint}"
+                raise UserError(f"{name}: {problem}") from None
             came_from[name] = where
     for name, key in known.items():
         where = came_from.get(name, "the default")
-        try:
-            value = OmegaConf.select(config, name, throw_on_missing=True)
-            value = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-        except OmegaConfBaseException as error:
-            if OmegaConf.is_missing(config, name):
-                problem = f"must be given, as {name}=VALUE; {key.about['meaning']}"
-            else:
-                problem = f"{str(error).splitlines()[0].rpartition('interpolation: ')[2]} ({where})"
-            raise UserError(f"{name}: {problem}") from None
+        value = _resolved(config, key, where)
         reason = key.refuse(value)
         if reason is not None:
-            raise UserError(f"{name}: got {_shown(value)} ({where}); {reason}")
+            raise UserError(f"{name}: got {shown(value)} ({where}); {reason}")
     return typing.cast(C, OmegaConf.to_object(config))
+
+
+def _resolved(config: Any, key: Key, where: str) -> Any:
+    try:
+        value = OmegaConf.select(config, key.name, throw_on_missing=True)
+        if OmegaConf.is_config(value):
+            return OmegaConf.to_container(value, resolve=True)
+        return value
+    except OmegaConfBaseException as error:
+        if OmegaConf.is_missing(config, key.name):
+            problem = f"must be given, as {key.name}=VALUE; {key.about['meaning']}"
+        else:
+            problem = f"{str(error).splitlines()[0].rpartition('interpolation: ')[2]} ({where})"
+        raise UserError(f"{key.name}: {problem}") from None
 
 
 def to_yaml(config: object) -> str:
     """The resolved settings, in the form that --config reads back."""
-    return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)  # type: ignore[call-overload]
+    plain = _escaped(dataclasses.asdict(config))  # type: ignore[call-overload]
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+
+
+def _escaped(value: Any) -> Any:
+    """A text that holds ${ would be read back as a reference to something else."""
+    if isinstance(value, dict):
+        return {key: _escaped(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_escaped(one) for one in value]
+    return value.replace("${", "\\${") if isinstance(value, str) else value

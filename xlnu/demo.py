@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from xlnu.config import section, setting
-from xlnu.languages import Language, all_languages, model_code, resolve
+from xlnu.languages import Language, all_languages, model_code, resolve, resolve_all
 from xlnu.rows import INSTRUCTIONS, REQUESTS, row_id
 from xlnu.run import Run, RunConfig
 from xlnu.steps import Estimate, Step, Work
@@ -39,11 +39,11 @@ class DemoConfig:
         [],
         "the languages to make requests for, each a code, an ISO code, a name, or code->code for a fallback; "
         "empty: every language of FLORES-200",
-        check=resolve,
+        check=resolve_all,
     )
     source: str = setting("eng_Latn", "the language of the instructions", check=resolve)
     rows_per_part: int = setting(50, "rows written at once, and so lost at most to a kill", at_least=1)
-    run: RunConfig = section(RunConfig, "where the job keeps things")
+    run: RunConfig = section(RunConfig)
 
 
 def make_instructions(work: Work) -> int:
@@ -73,7 +73,7 @@ def _request(instruction: dict[str, str], source: Language, target: Language) ->
     reason = None
     if target.nllb is None:
         reason = "NLLB has no code for the language"
-    elif target == source:
+    elif target.code == source.code:
         reason = "the source language itself"
     return {
         "id": row_id(instruction["id"], target.label),
@@ -89,7 +89,7 @@ def _request(instruction: dict[str, str], source: Language, target: Language) ->
 def steps(config: DemoConfig) -> list[Step]:
     source = resolve(config.source)
     every = [language for language in all_languages() if language.flores]
-    targets = [resolve(one) for one in config.languages] or every
+    targets = resolve_all(config.languages) or every
     instructions = Step(
         "instructions",
         {"prompts": [list(prompt) for prompt in PROMPTS]},

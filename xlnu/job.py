@@ -14,13 +14,16 @@ from types import FrameType
 from typing import NoReturn, Protocol, TypeVar
 
 from xlnu import __version__
-from xlnu.config import describe, load, to_yaml
+from xlnu.config import describe, load, settings, to_yaml
 from xlnu.errors import Halt, UserError
-from xlnu.run import Run, RunConfig, print_out
+from xlnu.run import FolderConfig, Run, print_out
+
+CONFIG_FILE = "config.yaml"
 
 
 class HasRun(Protocol):
-    run: RunConfig
+    @property
+    def run(self) -> FolderConfig: ...
 
 
 C = TypeVar("C", bound=HasRun)
@@ -44,9 +47,15 @@ def _read_options(arguments: Sequence[str]) -> _Options:
         elif argument == "--plan":
             options.plan = True
         elif name == "--config":
-            if not equals and not rest:
+            if options.config is not None:
+                raise UserError(
+                    "--config stands twice; a file can build on others with `extends: [one.yaml, two.yaml]`"
+                )
+            options.config = value if equals else rest.pop(0) if rest else ""
+            if not options.config:
                 raise UserError("--config needs a file: --config FILE")
-            options.config = value if equals else rest.pop(0)
+        elif name in ("--plan", "--help"):
+            raise UserError(f"{name} takes no value")
         elif argument.startswith("-"):
             instead = f"; settings are written without dashes: {argument.lstrip('-')}" if equals else ""
             raise UserError(f"{name}: no such option; there are --config FILE, --plan and --help{instead}")
@@ -72,7 +81,10 @@ def _job(
         config = load(config_class, options.config, options.settings)
         config.run.dir = config.run.dir or f"runs/{name}"
         signal.signal(signal.SIGTERM, _interrupt)  # what a spot machine or `ray job stop` sends first
-        work(config, Run(name, config.run, f"# xlnu {__version__}, {name}\n{to_yaml(config)}", options.plan))
+        run = Run(name, config.run, settings(config), options.plan)
+        if not options.plan:
+            run.put(CONFIG_FILE, f"# xlnu {__version__}, {name}\n{to_yaml(config)}".encode())
+        work(config, run)
     except Halt as halt:
         sys.stderr.write(f"{name}: {' '.join(str(halt).split())}\n")
         return halt.exit_code

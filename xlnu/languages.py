@@ -1,12 +1,16 @@
 """Every language code the project knows, and the only place that knows them.
 
 `resolve` turns what people write ("sw", "swa", "Swahili", "sw-KE", "swh_Latn") into one `Language`, or
-refuses in one line that says what to write instead. It never guesses: "zh" is refused with both scripts
-named. What it knows stands in languages.tsv, a line a variety: the 204 of FLORES-200, and some that newer
-sets (FLORES+, SIB-200, Seed) add. `tags` there are other names and codes; a tag on two lines is ambiguous by
-that alone, and so is a name that two lines share up to " in ... script". Of several varieties that a tag
-fits, those that NLLB has win: "min" is min_Latn, though FLORES has min_Arab too. A region counts only in a
-tag that holds it (zh-TW).
+refuses in one line that says what to write instead. What it knows stands in languages.tsv, a line a variety:
+the 204 of FLORES-200, some that newer sets (FLORES+, SIB-200, Seed) add, and some that are here only so that a
+region does not end in the wrong language (pa-PK). `tags` there are other names and codes; a tag on two lines is
+ambiguous by that alone, and so is a name that two lines share up to " in ... script": "zh" is refused with
+both scripts named. Nothing is matched by likeness, which only refusals use. But three rules choose:
+- Of several varieties that a tag fits, those that NLLB has win: "min" is min_Latn, though FLORES has min_Arab
+  too, and "kk" is kaz_Cyrl.
+- A code or name of several languages (ar, ff, qu) means the one whose line holds it: arb, fuv, quy.
+- A region counts only in a tag that holds it (zh-TW). Any other is passed over: ff-GN is read as ff, which is
+  Nigerian Fulfulde, and sd-IN as sd, in Arabic script. A script counts wherever it is written.
 
 What the columns mean, where it could be argued:
 - family: the top level, as in Glottolog; isolates under their own name. The four creoles (hat, kea, pap,
@@ -24,9 +28,10 @@ What the columns mean, where it could be argued:
 import csv
 import difflib
 import re
+import signal
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -55,6 +60,7 @@ SCRIPTS = {
     "Laoo": "Lao",
     "Latn": "Latin",
     "Mlym": "Malayalam",
+    "Mong": "Mongolian",
     "Mtei": "Meitei",
     "Mymr": "Myanmar",
     "Nkoo": "N'Ko",
@@ -135,6 +141,19 @@ def resolve(text: object, declared: Iterable[Language] = ()) -> Language:
     return _resolve(text, own)
 
 
+def resolve_all(texts: Sequence[str], declared: Iterable[Language] = ()) -> list[Language]:
+    """The language of each text; two texts for one language are refused, since its rows would be made twice."""
+    world = tuple(declared)
+    found = [resolve(text, world) for text in texts]
+    first: dict[str, str] = {}
+    for text, language in zip(texts, found, strict=True):
+        if language.label in first:
+            both = f"{_quote(first[language.label])} and {_quote(text)}"
+            raise UserError(f"{both} are the same language, {language.label}: write it once")
+        first[language.label] = text
+    return found
+
+
 def declare(code: str, name: str, family: str = "Constructed", *, spaced: bool = True) -> Language:
     """A language of a made world, under a private-use code that its translator and files use too."""
     if not re.fullmatch(r"q[a-t][a-z]_[A-Z][a-z]{3}", code):
@@ -191,17 +210,23 @@ def _index(rows: Iterable[tuple[Language, Iterable[str]]]) -> Index:
     for language, tags in rows:
         name = language.name
         plain = name.partition(" in ")[0] if name.endswith(" script") else name
-        keys = [language.code, language.iso3, language.iso1, language.nllb or "", name, plain, *tags]
+        scripted = f"{plain} in {language.script_name} script"
+        keys = [language.code, language.iso3, language.iso1, language.nllb or "", name, plain, scripted, *tags]
         for key in dict.fromkeys(_fold(key) for key in keys if key):
             index.setdefault(key, []).append(language)
     return index
 
 
 def _fold(text: str) -> str:
-    """One spelling to compare by: no case, accents or apostrophes, and hyphens between the parts."""
+    """One spelling to compare by: no case, accents, apostrophes or brackets, and hyphens between the parts.
+
+    "Kashmiri (Arabic script)", as FLORES-200 prints it, is "Kashmiri in Arabic script". A comma goes only after
+    a word too long for a code: "qu,bo" is two languages, and not qu-BO.
+    """
     letters = unicodedata.normalize("NFKD", text.casefold())
-    kept = (c for c in letters if not unicodedata.combining(c) and c not in "'’ʼʻ")
-    return re.sub(r"[\s_-]+", "-", "".join(kept))
+    kept = "".join(c for c in letters if not unicodedata.combining(c) and c not in "'’ʼʻ")
+    bare = re.sub(r"[()]|(?<=\w{4}),", " ", kept).strip()
+    return re.sub(r"-in-(?=.+-script$)", "-", re.sub(r"[\s_-]+", "-", bare))
 
 
 def _resolve(text: str, own: Index) -> Language:
@@ -255,7 +280,8 @@ def _tidy(tag: str) -> str:
 
 def _unknown(text: str, base: str, script: str, own: Index) -> str:
     index = {**_known(), **own}
-    start = _fold(re.split("[-_]", text)[0])  # "oci" of oci_Latn_aran1260: better than any likeness
+    # "oci" of oci_Latn_aran1260, "Hindi" of "Hindi (Latin script)": better than any likeness.
+    start = _fold(re.split("[-_(,]| in ", text)[0])
     keys = [start] if start in index else difflib.get_close_matches(_fold(base or text), index, n=9)
     close = dict.fromkeys(row for key in keys for row in index[key] if script.title() in ("", row.script))
     refusal = f"{_quote(text)} is not a language known here"
@@ -277,6 +303,11 @@ def _quote(text: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """One line an argument, or the whole table."""
+    if {"-h", "--help"} & set(arguments):
+        sys.stdout.write(
+            "usage: python -m xlnu.languages [LANGUAGE ...]  (what each means; without any, all there are)\n"
+        )
+        return 0
     status = 0
     for argument in arguments or [language.code for language in all_languages()]:
         try:
@@ -292,4 +323,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it as it ends any other tool, with no traceback
     sys.exit(main(sys.argv[1:]))

@@ -32,9 +32,12 @@ LEASE = 90.0  # seconds without a heartbeat after which a claim from elsewhere i
 BEAT = 10.0
 
 
-def _started(pid: int | str) -> str:
-    """When a process began, in ticks since boot: tells it from a later one with the same number."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+def _state_and_start(pid: int | str) -> tuple[str, str]:
+    """What a process does (Z: killed, but not yet buried), and when it began, in ticks since boot, which tells it
+    from a later one with the same number.
+    """
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return fields[0], fields[19]
 
 
 @dataclass(frozen=True)
@@ -51,16 +54,17 @@ class Claimant:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text()
         namespace = os.readlink("/proc/self/ns/pid")  # containers on one host number their processes apart
         realm = hashlib.sha256(f"{boot} {namespace}".encode()).hexdigest()[:16]
-        return Claimant(socket.gethostname(), os.getpid(), _started("self"), realm)
+        return Claimant(socket.gethostname(), os.getpid(), _state_and_start("self")[1], realm)
 
     def is_gone(self) -> bool:
         """True when the process ran where we can see it, and no longer does."""
         if self.realm != Claimant.here().realm:
             return False
         try:
-            return _started(self.pid) != self.started
+            state, started = _state_and_start(self.pid)
+            return state in "ZX" or started != self.started
         except (FileNotFoundError, ProcessLookupError):
-            return True
+            return not _is_hidden(self.pid)
 
     def claim(self) -> str:
         """The name of a new claim. One process may hold several: each is its own."""
@@ -72,12 +76,23 @@ class Claimant:
         return Claimant(host, int(pid), started, realm)
 
 
+def _is_hidden(pid: int) -> bool:
+    """/proc mounted with hidepid shows each user only their own processes; a signal tells of others'."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except ProcessLookupError:
+        return False
+    return False
+
+
 def _clock() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)  # goes on while the machine sleeps, as the lease does
 
 
 class Lock:
-    """Held by one driver for one step. `check` before each write: a driver that slept may have lost it."""
+    """Held by one driver for one step. `check` at each part: a driver that slept may have lost it."""
 
     def __init__(self, store: Store, folder: str) -> None:
         self.store, self.folder = store, folder
@@ -87,7 +102,7 @@ class Lock:
         self._beaten = _clock()
 
     def _beat(self) -> None:
-        self.store.write(self.name, b"")
+        self.store.touch(self.name)
         self._beaten = _clock()
 
     def _keep_beating(self) -> None:

@@ -21,8 +21,13 @@ def versions() -> dict[str, str]:
 
 
 def cores() -> int:
-    """The processors this process may use, which in a container is fewer than the machine has."""
-    return len(os.sched_getaffinity(0))
+    """The processors this process may use, which in a container is often fewer than the machine has."""
+    allowed = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return allowed
+    return allowed if quota == "max" else min(allowed, max(1, int(quota) // int(period)))
 
 
 def processor() -> str:

@@ -52,12 +52,17 @@ def _checksum(body: dict[str, Any]) -> str:
 
 def data_files(store: Store, address: str) -> list[Entry]:
     """The step's own files: not the manifest, nor what the machinery keeps (`_plan.json`, `_lock/`)."""
-    entries = []
-    for entry in store.list(address):
-        parts = posixpath.relpath(entry.name, address).split("/")
-        if parts != [NAME] and not any(part.startswith(("_", UNFINISHED)) for part in parts):
-            entries.append(entry)
-    return entries
+    return [entry for entry in _own(store, address) if UNFINISHED not in entry.name]
+
+
+def leftovers(store: Store, address: str) -> list[Entry]:
+    """What killed writes of the step's own files left behind."""
+    return [entry for entry in _own(store, address) if UNFINISHED in entry.name]
+
+
+def _own(store: Store, address: str) -> list[Entry]:
+    entries = [(entry, posixpath.relpath(entry.name, address)) for entry in store.list(address)]
+    return [entry for entry, path in entries if path != NAME and not path.startswith("_")]
 
 
 def write(store: Store, manifest: Manifest) -> None:

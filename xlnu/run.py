@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from xlnu import machine, steps
 from xlnu.config import setting
@@ -13,14 +14,18 @@ from xlnu.report.write import write
 from xlnu.steps import Result, Step
 from xlnu.store import Store
 
-CONFIG_FILE = "config.yaml"
+
+@dataclass
+class FolderConfig:
+    """Where a job leaves what it is for."""
+
+    dir: str = setting("", "where the report and the resolved settings go: a folder or a URI; empty: runs/JOB")
 
 
 @dataclass
-class RunConfig:
-    """Where a job keeps things. None of it changes a result."""
+class RunConfig(FolderConfig):
+    """Where a job of steps keeps things. None of it changes a result."""
 
-    dir: str = setting("", "where the report and the resolved config go: a folder or a URI; empty: runs/JOB")
     store: str = setting("runs/store", "where the results of steps are kept: a folder, or s3://bucket/prefix")
     price: float = setting(0.0, "money an hour of this machine, for the cost that --plan shows", at_least=0)
 
@@ -34,34 +39,34 @@ def print_out(text: str) -> None:
 class Run:
     """What a job's work is given. `plan` is set when nothing may be done or written."""
 
-    def __init__(self, name: str, config: RunConfig, resolved: str, plan: bool) -> None:
-        self.name, self.config, self.plan = name, config, plan
+    def __init__(self, name: str, config: FolderConfig, settings: dict[str, Any], plan: bool) -> None:
+        self.name, self.config, self.settings, self.plan = name, config, settings, plan
         self.display = Display()
-        self.folder = Store(config.dir)
-        if not plan:
-            self._put_first(resolved)
+        # before any work, and before the settings are saved: what is wrong with a place, such as keys in its URI
+        self.folder = self._open("run.dir", config.dir)
+        self.store = self._open("run.store", config.store) if isinstance(config, RunConfig) else None
 
-    def _put_first(self, resolved: str) -> None:
-        """Save the config, and find out before any work whether both places can be written."""
+    def _open(self, key: str, uri: str) -> Store:
         try:
-            self.folder.write(CONFIG_FILE, resolved.encode())
+            store = Store(uri)
+            if not store.local:
+                self.display.say(f"{key}: {store.label}")  # a server that does not answer is waited for
+            store.check(writable=not self.plan)
         except Halt as halt:
-            raise UserError(f"run.dir: {halt}") from None
+            raise UserError(f"{key}: {halt}") from None
+        return store
 
     def put(self, name: str, data: bytes) -> None:
         self.folder.write(name, data)
 
     def steps(self, todo: Sequence[Step]) -> dict[str, Result]:
         """Do the steps, or print what would be done and end the job."""
-        store = Store(self.config.store)
-        try:
-            store.check(writable=not self.plan)
-        except Halt as halt:
-            raise UserError(f"run.store: {halt}") from None
+        assert isinstance(self.config, RunConfig), "a job of steps has a RunConfig"
+        assert self.store is not None
         if self.plan:
-            print_out(steps.plan(todo, store, self.config.price))
+            print_out(steps.plan(todo, self.store, self.config.price))
             raise SystemExit(0)
-        return steps.run(todo, store, self.display)
+        return steps.run(todo, self.store, self.display)
 
     def report(self, results: dict[str, Result]) -> None:
         """Write report.json and report.html, and name the page as the last line of the job."""
@@ -77,7 +82,7 @@ class Run:
             )
             for made in results.values()
         ]
-        write(Report(job=self.name, versions=machine.versions(), steps=lines), self.put)
+        write(Report(self.name, self.settings, machine.versions(), steps=lines), self.put)
         if all(made.skipped for made in results.values()):
             self.display.say("nothing was left to do: every step was done before")
         print_out(self.folder.place("report.html"))

@@ -28,9 +28,10 @@ from xlnu import lock, machine, manifest
 from xlnu.errors import Halt
 from xlnu.manifest import Manifest
 from xlnu.progress import Display, Task
-from xlnu.store import UNFINISHED, Store
+from xlnu.store import Store
 
-PLAN = "_plan.json"
+PLAN = "_plan.json"  # [rows, rows per part]
+PART = re.compile(r"\d{6,}\.parquet")  # rows of ours; other Parquet a step leaves is a file like any other
 LOCK = "_lock"
 
 
@@ -139,25 +140,22 @@ class Work:
         `rows_per_part` must not cut across what is done.
         """
         store, address = self.write_part.store, self.write_part.address
-        name = posixpath.join(address, PLAN)
-        try:
-            plan = json.loads(store.read(name))
-        except FileNotFoundError:
-            plan = {"rows": rows, "rows_per_part": rows_per_part}
-            store.write(name, json.dumps(plan).encode())
-        except ValueError:
-            raise Halt(f"{store.place(address)}: damaged {PLAN}; delete this folder and run again") from None
-        assert plan["rows"] == rows, f"{address} began with {plan['rows']} rows and is now given {rows}"
-        size = plan["rows_per_part"]
+        cut = _read_cut(store, address)
+        if cut is None:
+            cut = (rows, rows_per_part)
+            store.write(posixpath.join(address, PLAN), json.dumps(cut).encode())
+        assert cut[0] == rows, f"{address} began with {cut[0]} rows and is now given {rows}"
+        size = cut[1]
         starts = range(0, max(rows, 1), size)  # no rows are one empty part, so that the schema is not lost
         parts = [Part(i, at, min(at + size, rows)) for i, at in enumerate(starts)]
-        there = {posixpath.basename(entry.name) for entry in manifest.data_files(store, address)}
+        there = {posixpath.relpath(entry.name, address) for entry in manifest.data_files(store, address)}
         missing = [part for part in parts if part.name not in there]
         self.task.begin(rows, done=rows - sum(part.stop - part.start for part in missing))
         return missing
 
     def write(self, part: Part, table: pa.Table) -> None:
         """Write a part from the driver. Workers call `write_part`, and their driver `wrote`."""
+        self.lock.check()
         self.write_part(part, table)
         self.wrote(part)
 
@@ -213,7 +211,7 @@ def _survey(step: Step, store: Store, rows_in: int, seconds: float) -> Manifest:
     files, ids, reasons = [], [], []
     for entry in manifest.data_files(store, step.address):
         rows = None
-        if entry.name.endswith(".parquet"):
+        if PART.fullmatch(posixpath.basename(entry.name)):
             table = _read_part(store, posixpath.join(store.root, entry.name), ["id", "reject"])
             rows = table.num_rows
             ids.append(table["id"])
@@ -226,9 +224,8 @@ def _survey(step: Step, store: Store, rows_in: int, seconds: float) -> Manifest:
         raise AssertionError(f"{step.address}: rows in are not rows out + rejected: {given}")
     counted = pc.value_counts(pa.chunked_array(reasons, pa.string())).to_pylist() if reasons else []
     rejected = {one["values"]: one["counts"] for one in counted if one["values"] is not None}
-    for entry in store.list(step.address):
-        if posixpath.basename(entry.name).startswith(UNFINISHED):
-            store.delete(entry.name)
+    for entry in manifest.leftovers(store, step.address):
+        store.delete(entry.name)
     return Manifest(
         format=manifest.FORMAT,
         name=step.name,
@@ -276,9 +273,24 @@ def _cells(left: Estimate, price: float) -> list[str]:
 
 
 def _share_done(step: Step, store: Store) -> float:
-    try:
-        cut = json.loads(store.read(posixpath.join(step.address, PLAN)))
-    except (FileNotFoundError, ValueError):
+    cut = _read_cut(store, step.address)
+    if cut is None:
         return 0.0
-    there = [e for e in manifest.data_files(store, step.address) if e.name.endswith(".parquet")]
-    return min(1.0, len(there) * int(cut["rows_per_part"]) / max(1, int(cut["rows"])))
+    there = [e for e in manifest.data_files(store, step.address) if PART.fullmatch(posixpath.basename(e.name))]
+    return min(1.0, len(there) * cut[1] / max(1, cut[0]))
+
+
+def _read_cut(store: Store, address: str) -> tuple[int, int] | None:
+    """How many rows the step has, and how many a part; None before it first started."""
+    name = posixpath.join(address, PLAN)
+    try:
+        rows, size = json.loads(store.read(name))
+        if not (isinstance(rows, int) and isinstance(size, int) and rows >= 0 and size > 0):
+            raise ValueError
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError):
+        raise Halt(
+            f"{store.place(name)}: damaged; delete this one file and run again with the same settings"
+        ) from None
+    return rows, size

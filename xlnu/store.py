@@ -7,11 +7,11 @@ object is put in one call (pyarrow's stream, closed by an exception, would publi
 import contextlib
 import os
 import posixpath
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pyarrow import ArrowException, fs
 
@@ -33,16 +33,20 @@ class Store:
     """Files by name below one root. It pickles, so workers on other machines can write to it."""
 
     def __init__(self, uri: str) -> None:
-        self.label = uri.partition("?")[0]  # the query says how to get there: not for messages
-        if urlsplit(uri).username is not None:
-            raise UserError("a store's URI may not hold keys, for it is saved with every run: use the environment")
+        remote = "://" in uri
+        self.label = uri.partition("?")[0] if remote else uri  # the query says how to get there: not for messages
+        if remote and "@" in self.label:
+            raise UserError("a URI may not hold keys or an @, for it is saved with every run: use the environment")
+        if not uri.strip() or re.match(r"\w+:/(?!/)", uri):
+            raise UserError(f"{uri!r} is neither a folder nor a URI such as s3://bucket/prefix")
         try:
-            if "://" in uri:
+            uri.encode()  # a name that is not UTF-8 could not even be printed
+            if remote:
                 self.fs, self.root = fs.FileSystem.from_uri(uri)
             else:
-                self.fs, self.root = fs.LocalFileSystem(), os.path.abspath(uri)
+                self.fs, self.root = fs.LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
         except (ArrowException, OSError, ValueError) as error:
-            raise UserError(f"{self.label}: not a store that can be opened: {_first_line(error)}") from None
+            raise UserError(f"{self.label!a}: cannot be opened: {_first_line(error)}") from None
         if not self.root.strip("/"):
             raise UserError(f"{self.label}: names no bucket or folder; give one, as s3://bucket/prefix")
         self.local = isinstance(self.fs, fs.LocalFileSystem)
@@ -53,10 +57,15 @@ class Store:
         """Raise Halt when the store cannot be reached, or not be written: before any work, not after it."""
         if not self.local:
             bucket = self.root.partition("/")[0]  # a listing calls what lies in no bucket empty, not missing
-            with self._told("reached", ""):
-                missing = self.fs.get_file_info(bucket).type == fs.FileType.NotFound
+            try:
+                with self._told("reached", ""):
+                    missing = self.fs.get_file_info(bucket).type == fs.FileType.NotFound
+            except Halt as halt:
+                if "ACCESS_DENIED" not in str(halt):  # keys for one prefix may not look at the bucket as a whole
+                    raise
+                missing = False
             if missing:
-                raise Halt(f"{self.label}: there is no bucket {bucket}, or it may not be looked at with these keys")
+                raise Halt(f"{self.label}: there is no bucket {bucket}")
         if writable:
             self.write(UNFINISHED + "probe", b"")
             self.delete(UNFINISHED + "probe")
@@ -85,6 +94,17 @@ class Store:
                 Path(beside).unlink(missing_ok=True)
                 raise
 
+    def touch(self, name: str) -> None:
+        """An empty file, new or made young again: with nothing in it, it needs no care to be whole."""
+        with self._told("written", name):
+            if self.local:
+                path = Path(self.root, name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+            else:
+                with self.fs.open_output_stream(posixpath.join(self.root, name)):
+                    pass
+
     def read(self, name: str) -> bytes:
         """The file's bytes; FileNotFoundError when there is none."""
         with self._told("read", name), self.fs.open_input_stream(posixpath.join(self.root, name)) as stream:
@@ -93,13 +113,13 @@ class Store:
     def list(self, folder: str) -> list[Entry]:
         """The files below a folder, at any depth, by name. A folder that is not there is empty."""
         top = posixpath.join(self.root, folder)
-        if self.local:
-            entries = _walk(top)
-        else:
-            with self._told("listed", folder):
+        with self._told("listed", folder):
+            if self.local:
+                entries = _walk(top)
+            else:
                 selector = fs.FileSelector(top, allow_not_found=True, recursive=True)
                 infos = [info for info in self.fs.get_file_info(selector) if info.type == fs.FileType.File]
-            entries = [Entry(info.path, info.size, (info.mtime_ns or 0) / 1e9) for info in infos]
+                entries = [Entry(info.path, info.size, (info.mtime_ns or 0) / 1e9) for info in infos]
         below = (Entry(posixpath.relpath(e.name, self.root), e.size, e.written) for e in entries)
         return sorted(below, key=lambda entry: entry.name)
 
@@ -112,7 +132,7 @@ class Store:
     def _told(self, done: str, name: str) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
+        except (ArrowException, OSError) as error:
             if done == "read" and isinstance(error, FileNotFoundError):
                 raise
             again = "what is finished is kept: mend it and run the same command again"
@@ -122,7 +142,12 @@ class Store:
 def _walk(top: str) -> list[Entry]:
     """pyarrow's listing of a folder fails when the folder, or a file in it, comes or goes in the middle of it."""
     entries = []
-    for folder, _, names in os.walk(top):
+
+    def failed(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):  # what cannot be listed is not empty
+            raise error
+
+    for folder, _, names in os.walk(top, onerror=failed):
         for path in (os.path.join(folder, name) for name in names):
             with contextlib.suppress(FileNotFoundError):
                 status = os.stat(path)

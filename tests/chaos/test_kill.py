@@ -16,9 +16,9 @@ JOB = Path(__file__).parents[2] / "jobs" / "demo.py"
 KILLS = 20
 
 
-def start(folder: Path, store: str) -> subprocess.Popen[str]:
+def start(folder: Path, store: str, size: int = 0) -> subprocess.Popen[str]:
     """Many small parts, so that there is something to kill: about a second of work on either kind of store."""
-    size = 100 if store.startswith("s3") else 5
+    size = size or (100 if store.startswith("s3") else 5)
     command = [sys.executable, str(JOB), f"run.store={store}", f"rows_per_part={size}"]
     return subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 
@@ -83,19 +83,21 @@ def test_drivers_on_one_store_do_not_collide(store_uri: str, tmp_path: Path) -> 
 
 
 def test_a_driver_takes_over_from_one_that_is_killed_while_it_waits(store_uri: str, tmp_path: Path) -> None:
-    store = Store(store_uri)
-    first = start(tmp_path, store_uri)
-    began = time.monotonic()
-    while not [e for e in store.list("") if e.name.startswith("requests") and e.name.endswith(".parquet")]:
-        assert first.poll() is None
-        assert time.monotonic() - began < 60
-    first.send_signal(signal.SIGSTOP)  # it holds the lock and does nothing
-    second = start(tmp_path, store_uri)
-    assert second.stderr is not None
-    line = next(line for line in second.stderr if "being made by another run" in line)
-    assert f"process {first.pid} on" in line
-    first.send_signal(signal.SIGKILL)
-    first.communicate()
+    store, finds_it = Store(store_uri), "being made by another run"
+    first = start(tmp_path, store_uri, size=20 if store_uri.startswith("s3") else 2)
+    try:
+        began = time.monotonic()
+        while not [e for e in store.list("") if e.name.startswith("requests") and e.name.endswith(".parquet")]:
+            assert first.poll() is None
+            assert time.monotonic() - began < 60
+        first.send_signal(signal.SIGSTOP)  # it holds the lock and does nothing
+        second = start(tmp_path, store_uri)
+        assert second.stderr is not None
+        line = next(line for line in second.stderr if finds_it in line)
+        assert f"process {first.pid} on" in line
+    finally:
+        first.send_signal(signal.SIGKILL)
+        first.communicate()
     rest = second.communicate(timeout=300)[1]
     assert second.returncode == 0
     assert "going on from" in rest

@@ -72,6 +72,9 @@ def test_a_fallback_is_seen_in_every_row(tmp_path: Path) -> None:
     rows = pq.read_table(step / "000000.parquet").to_pylist()
     assert {(row["language"], row["target_code"]) for row in rows} == {("mad->jav_Latn", "jav_Latn")}
     assert json.loads((step / "manifest.json").read_text())["config"]["languages"] == ["mad->jav_Latn"]
+    report = json.loads((tmp_path / "runs/demo/report.json").read_text())
+    assert report["settings"]["languages"] == ["mad->jav_Latn"]
+    assert "mad-&gt;jav_Latn" in (tmp_path / "runs/demo/report.html").read_text()
 
 
 def test_a_plan_prints_and_leaves_nothing(tmp_path: Path) -> None:
@@ -100,8 +103,20 @@ WRONG = [
     (["--config", "none.yaml"], "none.yaml: no such file"),
     (["--config"], "--config needs a file: --config FILE"),
     (["--rows_per_part=2"], "--rows_per_part: no such option; there are --config FILE, --plan and --help; "),
-    (["run.store=s4://x"], "s4://x: not a store that can be opened: Unrecognized filesystem type in URI: s4://x"),
-    (["run.dir=/proc/x"], "run.dir: /proc/x/config.yaml: cannot be written: No such file or directory"),
+    (["--config="], "--config needs a file: --config FILE"),
+    (
+        ["--config", "a.yaml", "--config=b.yaml"],
+        "--config stands twice; a file can build on others with `extends: ",
+    ),
+    (["--plan=true"], "--plan takes no value"),
+    (["languages=[sw, swh_Latn]"], "languages: got [sw,swh_Latn] (command line); 'sw' and 'swh_Latn' are the same"),
+    (["run.store=s4://x"], "run.store: 's4://x': cannot be opened: Unrecognized filesystem type in URI: s4://x"),
+    (
+        ["run.store=s3://key:secret@b/x"],
+        "run.store: a URI may not hold keys or an @, for it is saved with every run",
+    ),
+    (["run.store="], "run.store: '' is neither a folder nor a URI"),
+    (["run.dir=/proc/x"], "run.dir: /proc/x/.unfinished-probe: cannot be written: No such file or directory"),
     (["run.store=/proc/x"], "run.store: /proc/x/.unfinished-probe: cannot be written: No such file or directory"),
     (["demo"], "'demo' is not key=value; --help lists the keys"),
 ]
@@ -114,6 +129,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path: Path, arguments: 
     assert done.stderr.startswith(f"demo: {message}")
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+    assert not list(tmp_path.rglob("config.yaml")), "what was refused is not saved: it may hold keys"
 
 
 def test_a_damaged_manifest_stops_it_in_one_line(tmp_path: Path) -> None:

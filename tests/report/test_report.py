@@ -37,6 +37,7 @@ SCHEMA = schema(PACKAGE)
 def a_report() -> Report:
     return Report(
         job="demo",
+        settings={"languages": ["mad->jav_Latn"], "tau": 0.8, "run.dir": "", "limit": None},
         versions={"xlnu": "0.1.0", "torch": "2.13.0"},
         tiny=Tiny(
             TinyPaths(llm="world/llm", mt="world/mt", qe="world/qe"),
@@ -103,9 +104,17 @@ def test_what_is_written_reads_back_as_the_same_report() -> None:
 
 
 def test_a_report_of_nothing_is_written_too_and_has_no_tiny() -> None:
-    bare = Report(job="serve", versions={})
+    bare = Report(job="serve", settings={}, versions={})
     data = json.loads(written(bare)["report.json"])
-    assert data == {"format": 1, "job": "serve", "versions": {}, "steps": [], "scores": [], "claims": []}
+    assert data == {
+        "format": 1,
+        "job": "serve",
+        "settings": {},
+        "versions": {},
+        "steps": [],
+        "scores": [],
+        "claims": [],
+    }
 
 
 def test_equal_reports_are_equal_bytes_whatever_the_order_of_their_maps() -> None:
@@ -224,7 +233,7 @@ def test_the_schema_is_one_and_documents_every_key() -> None:
     assert [name for name, below in found.items() if not below.get("description", "").endswith(".")] == []
 
 
-def agrees(of: Any, node: dict[str, Any], name: str) -> list[str]:
+def agrees(of: Any, node: Any, name: str) -> list[str]:
     """Where a type of Python and its part of the schema differ."""
     optional = typing.get_origin(of) is UnionType
     if optional:
@@ -244,6 +253,8 @@ def agrees(of: Any, node: dict[str, Any], name: str) -> list[str]:
     if typing.get_origin(of) is list:
         assert node["type"] == "array"
         return agrees(typing.get_args(of)[0], node["items"], f"{name}[]")
+    if of is Any:
+        return [] if node is True else [f"{name}: anything"]
     if typing.get_origin(of) is dict:
         return agrees(typing.get_args(of)[1], node["additionalProperties"], f"{name}{{}}")
     if typing.get_origin(of) is Literal:
@@ -292,12 +303,13 @@ def test_the_page_says_what_ran() -> None:
         "It forgets no English cannot tell one seed only; грузинский: ნახე SDRRL, section 4.2",
         "kat_Geor 57 –",
         "torch 2.13.0",
+        "languages [mad->jav_Latn] tau 0.8 run.dir '' limit null",
     ):
         assert part in text
 
 
 def test_the_page_leaves_out_what_there_is_not() -> None:
-    headings = [a["id"] for tag, a in Elements(page(Report("serve", {})).decode()).found if tag == "h2"]
+    headings = [a["id"] for tag, a in Elements(page(Report("serve", {}, {})).decode()).found if tag == "h2"]
     assert headings == ["versions"]
 
 
@@ -307,6 +319,7 @@ def test_text_of_others_cannot_become_markup() -> None:
     report = dataclasses.replace(
         plain,
         job=evil,
+        settings={evil: [evil]},
         versions={evil: evil},
         tiny=Tiny(TinyPaths(evil, evil, evil), TinyNumbers(0.5, 0.5, {evil: 1.0}, {evil: 1.0}, 1.0)),
         steps=[StepLine(evil, evil, 1, 0, {evil: 1}, 1.0, False)],

@@ -11,7 +11,7 @@ from xlnu.bench.show import plot, table
 from xlnu.config import section, setting
 from xlnu.errors import UserError
 from xlnu.report.interface import Put, encode
-from xlnu.run import Run, RunConfig, print_out
+from xlnu.run import FolderConfig, Run, print_out
 
 # A function, not a list: what a suite needs (models, data) is made when it is asked for.
 SUITES: dict[str, Callable[[], list[Bench]]] = {
@@ -19,10 +19,13 @@ SUITES: dict[str, Callable[[], list[Bench]]] = {
 }
 
 
-def known(name: str) -> None:
-    if name not in SUITES:
-        nearest = difflib.get_close_matches(name, SUITES, n=1, cutoff=0)[0]
-        raise UserError(f"no benches are called {name!r}; did you mean {nearest}? There are: {', '.join(SUITES)}")
+def known(names: list[str]) -> None:
+    for name in names:
+        if name not in SUITES:
+            nearest = difflib.get_close_matches(name, SUITES, n=1, cutoff=0)[0]
+            raise UserError(
+                f"no benches are called {name!r}; did you mean {nearest}? There are: {', '.join(SUITES)}"
+            )
 
 
 @dataclass
@@ -30,7 +33,7 @@ class BenchConfig:
     only: list[str] = setting([], "families of benches to run, of those there are; empty: all", check=known)
     repeats: int = setting(5, "pairs of runs, ours and the baseline's, that are measured", at_least=1)
     warmup: int = setting(1, "pairs of runs before those, which are not counted", at_least=0)
-    run: RunConfig = section(RunConfig, "where the job keeps things")
+    run: FolderConfig = section(FolderConfig)
 
 
 def measure_all(config: BenchConfig, put: Put, say: Callable[[str], None]) -> list[Result]:

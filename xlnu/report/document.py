@@ -97,6 +97,7 @@ class Tiny:
 @dataclass(frozen=True)
 class Report:
     job: str
+    settings: dict[str, Any]
     versions: dict[str, str]
     tiny: Tiny | None = None
     steps: list[StepLine] = field(default_factory=list)
