@@ -10,7 +10,7 @@ from typing import Any
 
 from xlnu import manifest
 from xlnu.steps import Result
-from xlnu.store import UNFINISHED, Store
+from xlnu.store import Store
 
 JOB = Path(__file__).parents[2] / "jobs" / "demo.py"
 KILLS = 20
@@ -40,8 +40,8 @@ def content(uri: str) -> dict[tuple[str, str], Any]:
         assert made is not None, f"{address} is not finished"
         found[address, "manifest"] = {**vars(made), "seconds": None, "finished": None, "files": None}
         found[address, "rows"] = Result(store, made, skipped=True).table().to_pylist()
-        left = [entry.name for entry in store.list(address) if "/_lock/" in entry.name or UNFINISHED in entry.name]
-        assert left == []
+        # a claim may stay: of a driver killed between its manifest and its release; nobody locks a finished step
+        assert manifest.leftovers(store, address) == []
     return found
 
 
