@@ -10,7 +10,7 @@ import pytest
 from xlnu import lock
 from xlnu.errors import Halt
 from xlnu.lock import Claimant, Lock, held
-from xlnu.store import Store
+from xlnu.store import Entry, Store
 
 
 def never(holder: str) -> None:
@@ -155,3 +155,34 @@ def test_the_heart_beats(store_uri: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
     with held(Watched(store_uri), "step/_lock", never):
         assert beaten.wait(20)
+
+
+def test_the_heart_goes_on_after_an_outage_but_not_after_a_loss(
+    store_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store out of reach for longer than the lease: if nobody came meanwhile, the lock is still ours."""
+    monkeypatch.setattr(lock, "BEAT", 0.01)
+    looked, beaten, lost = threading.Semaphore(0), threading.Semaphore(0), threading.Event()
+
+    class Watched(Store):
+        def list(self, folder: str) -> list[Entry]:
+            if lost.is_set():  # taken over, as by another driver, before the heart looks
+                self.delete(mine.name)
+            found = super().list(folder)
+            looked.release()
+            return found
+
+        def touch(self, name: str) -> None:
+            super().touch(name)
+            beaten.release()
+
+    with held(Watched(store_uri), "step/_lock", never) as mine:
+        monkeypatch.setattr(lock, "LEASE", -1.0)  # as if the last beat were longer ago than the lease, always
+        for _ in range(5):
+            assert beaten.acquire(timeout=20)
+        lost.set()
+        while looked.acquire(blocking=False):
+            pass
+        for _ in range(3):
+            assert looked.acquire(timeout=20)
+        assert Store(store_uri).list("step/_lock") == []

@@ -33,6 +33,10 @@ PROMPTS = (
 )
 
 
+def _can_be_read(source: str) -> None:
+    model_code(resolve(source), "nllb")
+
+
 @dataclass
 class DemoConfig:
     languages: list[str] = setting(
@@ -41,7 +45,7 @@ class DemoConfig:
         "empty: every language of FLORES-200",
         check=resolve_all,
     )
-    source: str = setting("eng_Latn", "the language of the instructions", check=resolve)
+    source: str = setting("eng_Latn", "the language of the instructions", check=_can_be_read)
     rows_per_part: int = setting(50, "rows written at once, and so lost at most to a kill", at_least=1)
     run: RunConfig = section(RunConfig)
 

@@ -107,9 +107,9 @@ class Lock:
 
     def _keep_beating(self) -> None:
         while not self._stop.wait(BEAT):
-            if _clock() - self._beaten < LEASE:  # later, the claim may have been taken: `check` finds out
-                with contextlib.suppress(Halt):  # a store out of reach for a moment: the next beat tries again
-                    self._beat()
+            with contextlib.suppress(Halt):  # out of reach for a moment: the next beat tries again; taken: no beat
+                self.check()
+                self._beat()
 
     def _others(self) -> tuple[list[Claimant], list[Entry]]:
         """Who else claims this and is alive; and the claims that are dead."""

@@ -97,6 +97,7 @@ def test_it_runs_on_object_storage(tmp_path: Path, s3: str) -> None:
 WRONG = [
     (["languages=[hin_Latn]"], "languages: got [hin_Latn] (command line); 'hin_Latn' is not known here in Latin"),
     (["languages=[zh]"], "languages: got [zh] (command line); 'zh' is ambiguous: write zho_Hans"),
+    (["source=arb_Latn"], "source: got arb_Latn (command line); NLLB has no arb_Latn (Modern Standard Arabic in "),
     (["rows_per_part=0"], "rows_per_part: got 0 (command line); allowed: a whole number, at least 1"),
     (["rows_per_prat=2"], "rows_per_prat: no such key (command line); did you mean rows_per_part?"),
     (["store=x"], "store: no such key (command line); did you mean run.store?"),
