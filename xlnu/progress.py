@@ -18,13 +18,14 @@ class Task:
     def __init__(self, name: str, display: "Display") -> None:
         self.name, self.display = name, display
         self.total = self.at = self.found = 0
+        self.unit = "rows"
         self._began = self._told = time.monotonic()
 
-    def begin(self, total: int, done: int) -> None:
-        self.total, self.at, self.found = total, done, done
+    def begin(self, total: int, done: int, unit: str = "rows") -> None:
+        self.total, self.at, self.found, self.unit = total, done, done, unit
         self._began = self._told = time.monotonic()
         if done:
-            self.display.say(f"{self.name}: going on from {done:,} of {total:,} rows")
+            self.display.say(f"{self.name}: going on from {done:,} of {total:,} {unit}")
         self.display.show(self)
 
     def advance(self, rows: int) -> None:
@@ -38,8 +39,8 @@ class Task:
     def state(self) -> str:
         rate = (self.at - self.found) / max(1e-9, time.monotonic() - self._began)
         left = (self.total - self.at) / rate if rate else float("inf")
-        ahead = f", {rate:,.1f} rows/s, {_duration(left)} left" if self.at > self.found else ""
-        return f"{self.at:,} of {self.total:,} rows{ahead}"
+        ahead = f", {rate:,.1f} {self.unit}/s, {_duration(left)} left" if self.at > self.found else ""
+        return f"{self.at:,} of {self.total:,} {self.unit}{ahead}"
 
 
 class Display:

@@ -200,6 +200,8 @@ def _do(step: Step, store: Store, display: Display, inputs: dict[str, Result]) -
 
 
 def _counts(made: Manifest) -> str:
+    if not any(file.rows is not None for file in made.files):
+        return f"{len(made.files):,} file{'s' * (len(made.files) != 1)}"
     reasons = "; ".join(f"{n:,} {reason}" for reason, n in made.rejected.items())
     return f"{made.rows_out:,} rows" + (
         f", rejected {sum(made.rejected.values()):,} ({reasons})" if reasons else ""

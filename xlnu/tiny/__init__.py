@@ -1,0 +1,1 @@
+"""A small made world: languages, models and data, in the file formats of the real ones."""
