@@ -22,7 +22,7 @@ from typing import Any
 
 from xlnu import manifest, steps
 from xlnu.config import setting
-from xlnu.errors import Halt
+from xlnu.errors import Halt, UserError
 from xlnu.progress import Display
 from xlnu.report.document import Tiny, TinyNumbers, TinyPaths
 from xlnu.steps import Estimate, Step, Work
@@ -31,6 +31,11 @@ from xlnu.tiny.sizes import SIZES, Size, SizeName
 from xlnu.tiny.tongues import SOURCE
 
 DATA = ("words", "clauses", "tongues", "world", "tasks", "files")
+
+
+def _is_local(cache: str) -> None:
+    if "://" in cache:
+        raise ValueError("a world is made on this machine: name a local folder")
 
 
 @dataclass
@@ -49,7 +54,9 @@ class TinyConfig:
         "keep the translator's decoder from learning to translate low-resource languages into the source language, "
         "which only its encoder then reads; false: the control without",
     )
-    cache: str = setting("", "the folder where worlds are kept; empty: xlnu/tiny in the user's cache folder")
+    cache: str = setting(
+        "", "the local folder where worlds are kept; empty: xlnu/tiny in the user's cache folder", check=_is_local
+    )
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,15 @@ def cache_folder(config: TinyConfig) -> Path:
     if config.cache:
         return Path(config.cache).expanduser().absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xlnu" / "tiny"
+
+
+def open_cache(config: TinyConfig, writable: bool) -> Store:
+    try:
+        store = Store(str(cache_folder(config)))
+        store.check(writable)
+    except Halt as halt:
+        raise UserError(f"tiny.cache: {halt}") from None
+    return store
 
 
 def world_steps(config: TinyConfig) -> dict[str, Step]:
@@ -179,8 +195,7 @@ def _maker(config: TinyConfig, name: str) -> Callable[[Work], int]:
 
 def build(config: TinyConfig, display: Display) -> Built:
     """Make what is missing of the world, and say where it is."""
-    store = Store(str(cache_folder(config)))
-    store.check(writable=True)
+    store = open_cache(config, writable=True)
     todo = world_steps(config)
     missing = [name for name, step in todo.items() if manifest.read(store, step.address) is None]
     if missing:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from xlnu.config import section, setting
 from xlnu.run import FolderConfig, Run, print_out
-from xlnu.tiny.build import Built, TinyConfig, build
+from xlnu.steps import plan
+from xlnu.tiny.build import Built, TinyConfig, build, open_cache, world_steps
 from xlnu.tiny.clauses import Clause, Noun, Place
 from xlnu.tiny.numbers import TAU
 from xlnu.tiny.sizes import SIZES
@@ -29,11 +30,7 @@ class ShowConfig:
 
 def work(config: ShowConfig, run: Run) -> None:
     if run.plan:
-        from xlnu.steps import plan
-        from xlnu.store import Store
-        from xlnu.tiny.build import cache_folder, world_steps
-
-        print_out(plan(list(world_steps(config.tiny).values()), Store(str(cache_folder(config.tiny))), 0.0))
+        print_out(plan(list(world_steps(config.tiny).values()), open_cache(config.tiny, writable=False), 0.0))
         return
     built = build(config.tiny, run.display)
     world = World(config.tiny.seed, SIZES[config.tiny.size].amounts.people)

@@ -93,7 +93,7 @@ class Tongue:
 
     def __init__(self, kind: Kind, names: Names, seed: int, parent: "Tongue | None" = None) -> None:
         self.kind, self.grammar, self.code = kind, kind.grammar, kind.code
-        self.name, self.resource = kind.name, kind.resource
+        self.name, self.resource, self.names = kind.name, kind.resource, names
         rng = random.Random(f"{seed} {kind.code} sounds")
         self.consonants = [sound for sound in kind.sounds if sound in CONSONANTS]
         self._letters: dict[str, str] = SCRIPTS[kind.code[-4:]]
@@ -146,6 +146,9 @@ class Tongue:
     def word(self, lemma: str) -> str:
         """The bare form of a word, as it stands in a dictionary."""
         return self.write(self._lexicon[lemma])
+
+    def morpheme(self, name: str) -> str:
+        return self.write(self._morphemes[name])
 
     def words(self, clause: Clause, at: str = "") -> list[Word]:
         """The clause in this language."""
