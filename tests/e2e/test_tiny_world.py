@@ -1,6 +1,6 @@
 """The world of the demo, made from nothing: is it as good as later parts rely on it to be?
 
-The bounds hold for seeds 11, 12 and 13 too, with room: a change that breaks the recipe for some seeds fails here.
+The bounds held for seeds 11, 12 and 13 too when they were set; seed 0 alone is made here.
 """
 
 import json
@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.timeout(1000)  # making it takes 90 s on two idle cores
+
 TOP = Path(__file__).parents[2]
 HIGH, MID, LOW = ("qaa_Latn", "qab_Cyrl"), ("qac_Geor", "qad_Latn"), ("qae_Latn", "qaf_Cyrl", "qag_Armn")
 
@@ -19,7 +21,7 @@ HIGH, MID, LOW = ("qaa_Latn", "qab_Cyrl"), ("qac_Geor", "qad_Latn"), ("qae_Latn"
 def numbers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("s")
     command = [sys.executable, str(TOP / "jobs" / "tiny.py"), f"tiny.cache={folder}/cache", f"run.dir={folder}/run"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=290)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stderr
     (found,) = (folder / "cache").glob("tiny_numbers-*/numbers.json")
     read: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))

@@ -153,7 +153,7 @@ class Reader(nn.Module):
             vectors[row, : len(each.vectors)] = each.vectors
             mask[row, : len(each.vectors) + 1] = 1
             for at, (start, stop) in enumerate(each.groups):
-                pool[row, at, start + 1 : stop + 1] = 1 / (stop - start)
+                pool[row, at, start + 1 : stop + 1] = 1 / max(1, stop - start)  # a translation may be empty
         if self.training and self.noise:
             vectors = vectors + self.noise * vectors.std() * torch.randn_like(vectors)
         if self.projection is not None:

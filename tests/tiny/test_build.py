@@ -31,6 +31,7 @@ def job(folder: Path, *settings: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     folder = tmp_path_factory.mktemp("world")
+    (folder / "random.py").write_text("raise ImportError('the working folder is not for imports')")
     return folder, job(folder, "tiny.cache=cache")
 
 
@@ -50,7 +51,7 @@ def test_the_job_shows_the_world_and_leaves_a_report(made: tuple[Path, subproces
     assert done.returncode == 0, done.stderr
     assert "the old girl carries a red apple near the river." in done.stdout
     assert "THE old girl carry A red apple near THE river" in done.stdout
-    assert "that is a handicap of this world's making" in " ".join(done.stdout.split())
+    assert "a handicap of this world's making" in " ".join(done.stdout.split())
     assert done.stdout.splitlines()[-1] == "runs/tiny/report.html"
     assert "real_accelerator" not in done.stderr
     report = json.loads((folder / "runs/tiny/report.json").read_text())
@@ -58,7 +59,10 @@ def test_the_job_shows_the_world_and_leaves_a_report(made: tuple[Path, subproces
     assert set(report["tiny"]["numbers"]["bleu_to_source"]) == set(report["tiny"]["numbers"]["bleu_from_source"])
     assert all(Path(path).exists() for path in report["tiny"]["paths"].values())
     assert report["tiny"]["numbers"]["cpu_seconds"] > 1
-    assert "The tiny world" in (folder / "runs/tiny/report.html").read_text()
+    page = (folder / "runs/tiny/report.html").read_text()
+    assert "The tiny world" in page
+    assert "a handicap of this world's making" in page
+    assert "0 steps" not in page
 
 
 def test_a_second_run_makes_nothing(made: tuple[Path, Any]) -> None:
@@ -202,7 +206,7 @@ def test_a_trainer_that_fails_stops_the_build_with_its_reason(
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "transformers.py").write_text("raise MemoryError('no room for this library')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "broken"))
-    with pytest.raises(Halt, match="could not be made"):
+    with pytest.raises(Halt, match="the process for data and llm ended with 1"):
         build(TinyConfig(size="xs", cache=str(tmp_path / "cache")), Display())
     assert "no room for this library" in capfd.readouterr().err
 
@@ -213,7 +217,7 @@ def test_a_trainer_that_fails_stops_the_build_with_its_reason(
         ("tiny.size=l", "tiny.size: got l (command line); allowed: one of xs, s, m"),
         ("tiny.seed=-1", "tiny.seed: got -1 (command line); allowed: a whole number, at least 0"),
         ("tiny.mask=false", "tiny.mask: no such key (command line); did you mean tiny.masked?"),
-        ("tiny.cache=/proc/there", "tiny.cache: /proc/there"),
+        ("tiny.cache=/proc/there", "tiny.cache: /proc/there/.unfinished-probe: cannot be written"),
         ("tiny.cache=s3://bucket/x", "a world is made on this machine: name a local folder"),
     ],
 )

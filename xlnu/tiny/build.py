@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,8 @@ class TinyConfig:
     seed: int = setting(0, "another seed is another world: other words, names, facts and weights", at_least=0)
     aligned: bool = setting(
         True,
-        "teach the translator's encoder which words stand for each other, for the neutrality that NLLB has from "
-        "its size; false: the control without",
+        "teach the translator which words stand for each other (first its cross-attention, then its encoder), for "
+        "the neutrality that NLLB has from its size; false: the control without",
     )
     masked: bool = setting(
         True,
@@ -87,15 +87,15 @@ class Built:
 def cache_folder(config: TinyConfig) -> Path:
     if config.cache:
         return Path(config.cache).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xlnu" / "tiny"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "xlnu" / "tiny"
 
 
 def open_cache(config: TinyConfig, writable: bool) -> Store:
     try:
         store = Store(str(cache_folder(config)))
         store.check(writable)
-    except Halt as halt:
-        raise UserError(f"tiny.cache: {halt}") from None
+    except (Halt, RuntimeError) as error:  # RuntimeError: a user without a home
+        raise UserError(f"tiny.cache: {error}") from None
     return store
 
 
@@ -107,14 +107,14 @@ def world_steps(config: TinyConfig) -> dict[str, Step]:
         "tiny_data",
         {"seed": config.seed, "amounts": plain(size.amounts), "code": _code(*DATA)},
         _maker(config, "make_data"),
-        estimate=Estimate(rows=0, hours=3 / 3600),
+        estimate=_takes(config, 3),
     )
     llm = Step(
         "tiny_llm",
         {"shape": plain(size.llm), "code": _code("llm", "vocabularies", "optimise", "models")},
         _maker(config, "make_llm"),
         (data,),
-        estimate=Estimate(rows=0, hours=45 / 3600),
+        estimate=_takes(config, 45),
     )
     mt = Step(
         "tiny_mt",
@@ -126,23 +126,29 @@ def world_steps(config: TinyConfig) -> dict[str, Step]:
         },
         _maker(config, "make_mt"),
         (data,),
-        estimate=Estimate(rows=0, hours=55 / 3600),
+        estimate=_takes(config, 55),
     )
     qe = Step(
         "tiny_qe",
-        {"shape": plain(size.qe), "code": _code("qe", "judgements", "models")},
+        {"shape": plain(size.qe), "code": _code("qe", "judgements", "models", "numbers")},
         _maker(config, "make_qe"),
         (data, mt),
-        estimate=Estimate(rows=0, hours=25 / 3600),
+        estimate=_takes(config, 25),
     )
     numbers = Step(
         "tiny_numbers",
         {"code": _code("numbers")},
         _maker(config, "make_numbers"),
         (data, llm, mt, qe),
-        estimate=Estimate(rows=0, hours=20 / 3600),
+        estimate=_takes(config, 20),
     )
     return {"data": data, "llm": llm, "mt": mt, "qe": qe, "numbers": numbers}
+
+
+def _takes(config: TinyConfig, seconds: float) -> Estimate | None:
+    """Measured at size s on one core; xs is mostly start-up, and m is for machines that were not measured."""
+    share = {"xs": 0.2, "s": 1.0}.get(config.size)
+    return None if share is None else Estimate(rows=0, hours=share * seconds / 3600)
 
 
 def _code(*names: str) -> str:
@@ -186,6 +192,7 @@ def _maker(config: TinyConfig, name: str) -> Callable[[Work], int]:
 
         began = time.process_time()
         getattr(models, name)(Making(config, SIZES[config.size], folder, parents, begin, tick))
+        work.lock.check()
         spent = {"cpu_seconds": round(time.process_time() - began, 1)}
         (folder / "spent.json").write_text(json.dumps(spent) + "\n", encoding="utf-8")
         return 0
@@ -195,25 +202,36 @@ def _maker(config: TinyConfig, name: str) -> Callable[[Work], int]:
 
 def build(config: TinyConfig, display: Display) -> Built:
     """Make what is missing of the world, and say where it is."""
-    store = open_cache(config, writable=True)
-    todo = world_steps(config)
-    missing = [name for name, step in todo.items() if manifest.read(store, step.address) is None]
+    store, todo = open_cache(config, writable=False), world_steps(config)
+    missing = _missing(store, todo)
     if missing:
+        open_cache(config, writable=True)
         display.say(f"the tiny world ({config.size}, seed {config.seed}) is made in {store.place('')}")
         if "data" in missing:
             _run(config, ["data"])
         _run(config, ["data", "llm"], ["data", "mt", "qe"])
         _run(config, list(todo))
+        if _missing(store, todo):
+            raise Halt("the code of xlnu/tiny changed while the tiny world was made; run the same command again")
     places = {name: Path(store.place(step.address)) for name, step in todo.items()}
-    numbers = json.loads((places["numbers"] / "numbers.json").read_text(encoding="utf-8"))
+    try:
+        numbers = json.loads((places["numbers"] / "numbers.json").read_text(encoding="utf-8"))
+    except ValueError:
+        raise Halt(
+            f"{places['numbers']}: damaged; delete this folder and run again: it is made in seconds"
+        ) from None
     return Built(places["data"], places["llm"], places["mt"], places["qe"], numbers)
+
+
+def _missing(store: Store, todo: dict[str, Step]) -> list[str]:
+    return [name for name, step in todo.items() if manifest.read(store, step.address) is None]
 
 
 def _run(config: TinyConfig, *lists: list[str]) -> None:
     """Run lists of steps, each list in a process of its own."""
-    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM"), "1")
+    one_thread = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     quiet = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, "-m", "xlnu.tiny.build", json.dumps(dataclasses.asdict(config))]
+    command = [sys.executable, "-P", "-m", "xlnu.tiny.build", json.dumps(dataclasses.asdict(config))]
     top = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (top, os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, **one_thread, **quiet, "PYTHONPATH": path}
@@ -221,7 +239,14 @@ def _run(config: TinyConfig, *lists: list[str]) -> None:
         children = [
             stack.enter_context(
                 # its input ends when this process does, and then so does the child
-                subprocess.Popen([*command, *names], stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+                subprocess.Popen(
+                    [*command, *names],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,  # a job's own output holds what was asked for
+                    stderr=subprocess.PIPE,
+                    env=environment,
+                    start_new_session=True,  # an interrupt is for this process, which then ends them
+                )
             )
             for names in lists
         ]
@@ -230,10 +255,11 @@ def _run(config: TinyConfig, *lists: list[str]) -> None:
         listeners = [threading.Thread(target=_pass_on, args=(child,)) for child in children]
         for listener in listeners:
             listener.start()
-        for child, listener in zip(children, listeners, strict=True):
+        for child, listener, names in zip(children, listeners, lists, strict=True):
             listener.join()
-            if child.wait():
-                raise Halt("the tiny world could not be made; what went wrong stands above")
+            if code := child.wait():
+                how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
+                raise Halt(f"the tiny world could not be made: the process for {' and '.join(names)} {how}")
 
 
 def _pass_on(child: "subprocess.Popen[bytes]") -> None:
@@ -241,29 +267,29 @@ def _pass_on(child: "subprocess.Popen[bytes]") -> None:
     for line in child.stderr:
         # what the caller was told before; and deepspeed, which transformers imports, saying that it found no GPU
         if b"done before" not in line and b"real_accelerator.py" not in line:
-            sys.stderr.buffer.write(line)
+            sys.stderr.write(line.decode(errors="replace"))
             sys.stderr.flush()
 
 
-@contextlib.contextmanager
-def _until_parent_ends() -> Iterator[None]:
+def _end_with_parent() -> None:
     def wait() -> None:
         os.read(0, 1)  # not sys.stdin: a thread that holds its lock would stop this process from ending
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
-    yield
 
 
 def main(arguments: list[str]) -> int:
+    from xlnu.tiny import judgements, models, numbers, vocabularies  # noqa: F401  as they are now: see _code
+
+    _end_with_parent()
     config = TinyConfig(**json.loads(arguments[0]))
     todo = world_steps(config)
-    with _until_parent_ends():
-        try:
-            steps.run([todo[name] for name in arguments[1:]], Store(str(cache_folder(config))), Display())
-        except Halt as halt:
-            sys.stderr.write(f"{halt}\n")
-            return halt.exit_code
+    try:
+        steps.run([todo[name] for name in arguments[1:]], Store(str(cache_folder(config))), Display())
+    except Halt as halt:
+        sys.stderr.write(f"{halt}\n")
+        return halt.exit_code
     return 0
 
 

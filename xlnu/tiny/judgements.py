@@ -1,22 +1,21 @@
 """What the tiny COMETKiwi learns from: translations good and bad, and how good each is."""
 
 import random
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 
 from xlnu.tiny.qe import Judged
 from xlnu.tiny.tongues import SOURCE
-from xlnu.tiny.world import Speaker, Text, World
+from xlnu.tiny.world import Text, World
 
 Translate = Callable[[Sequence[str], str, str], list[str]]  # texts, from, to
 
 
-def judgements(world: World, what: str, n: int, translate: Translate, avoid: Set[Text]) -> list[Judged]:
-    """A third as they should be, a third spoilt by hand, a third by the translation model itself."""
+def judgements(world: World, what: str, n: int, translate: Translate, say: Callable[[], Text]) -> list[Judged]:
+    """Of texts that `say` gives: a third as they should be, a third spoilt, a third by the translation model."""
     rng = world.rng(f"judgements {what}")
-    speaker = Speaker(world, rng, avoid)
     asked: list[tuple[str, str, str, str]] = []  # from, to, text, reference
     for _ in range(n):
-        tongue, text = rng.choice(world.tongues).code, speaker.anything()
+        tongue, text = rng.choice(world.tongues).code, say()
         # mostly out of the source language, as SDRRL needs it; into it a lost article, which half of the made
         # languages do not have, cannot be seen
         ends = (SOURCE, tongue) if rng.random() < 0.85 else (tongue, SOURCE)

@@ -1,12 +1,13 @@
 """What each step of a world makes: its data, its three models, and the numbers that say how good they are."""
 
 import json
+import time
 from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xlnu.tiny import llm, mt
-from xlnu.tiny.files import held_out, held_out_sentences, parallel_texts, write_all
+from xlnu.tiny.files import benchmarks, held_out, held_out_sentences, parallel_texts, write_all
 from xlnu.tiny.lines import make_lines
 from xlnu.tiny.optimise import padded
 from xlnu.tiny.tongues import SOURCE
@@ -97,11 +98,12 @@ def make_qe(making: "Making") -> None:
     tokenizer = open_tokenizer(making.parents["mt"])
     encoder = AutoModelForSeq2SeqLM.from_pretrained(making.parents["mt"]).model.encoder
     held = held_out(world, making.size.amounts)
+    speaker = Speaker(world, world.rng("judged texts"), held)
     begin = qe.first_embeddings(
         _states(world, held, tokenizer, encoder), len(tokenizer), shape.hidden, making.config.seed
     )
     with translator(making.parents["mt"]) as translate:
-        examples = judgements(world, "train", shape.examples, translate, held)
+        examples = judgements(world, "train", shape.examples, translate, speaker.anything)
     making.begin(shape.steps)
     qe.train(
         making.folder, qe.qe_tokenizer(tokenizer), examples, shape, making.config.seed, device, begin, making.tick
@@ -129,7 +131,8 @@ def make_numbers(making: "Making") -> None:
 
     _device(making)
     world = _world(making)
-    found = numbers(world, making.parents, held_out(world, making.size.amounts))
+    found = numbers(world, making.parents, benchmarks(world, making.size.amounts).flores["devtest"])
+    found["cpu_seconds"]["numbers"] = round(time.process_time(), 1)
     write_json(making.folder / "numbers.json", found)
 
 

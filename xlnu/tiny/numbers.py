@@ -3,7 +3,7 @@
 import contextlib
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ TAU = 0.8  # the paper's threshold
 LONGEST = 60  # tokens; nothing in this world is longer
 
 
-def numbers(world: World, parents: dict[str, Path], held: Set[Text]) -> dict[str, Any]:
+def numbers(world: World, parents: dict[str, Path], texts: Sequence[Text]) -> dict[str, Any]:
+    # `texts` are the meanings of these lines, which no training has met
     lines = {code: _lines(parents["data"] / "flores" / "devtest" / f"{code}.devtest") for code in world.codes}
     found: dict[str, Any] = {}
     with translator(parents["mt"]) as translate:
         found |= _translation(world, translate, lines)
-        found |= _quality(world, translate, lines, parents["qe"], held)
+        found |= _quality(world, translate, lines, parents["qe"], texts)
     found["retrieval_at_1"] = _retrieval(world, parents["mt"], lines)
     with answerer(parents["llm"]) as ask:
         found["llm"] = {code: _knowledge(world, ask, code) for code in world.codes}
@@ -129,11 +130,12 @@ def _translation(world: World, translate: Translate, lines: dict[str, list[str]]
 
 
 def _quality(
-    world: World, translate: Translate, lines: dict[str, list[str]], folder: Path, held: Set[Text]
+    world: World, translate: Translate, lines: dict[str, list[str]], folder: Path, texts: Sequence[Text]
 ) -> dict[str, Any]:
     from xlnu.tiny import qe
 
-    judged = judgements(world, "test", 900, translate, held)
+    rng = world.rng("judged test")
+    judged = judgements(world, "test", 900, translate, lambda: rng.choice(texts))
     given = qe.scores(folder, [(each.source, each.translation) for each in judged])
     right = [each.score == 1.0 for each in judged]
     found: dict[str, Any] = {

@@ -14,11 +14,21 @@ from xlnu.tiny.world import Text, World
 
 ABOUT = """\
 A made world: an English-like source language and seven made ones, an LLM that has read only the source language and
-knows the world's facts, a translation model, and a quality model. Two things are so on purpose. The translation
-model's encoder was taught which words stand for each other (tiny.aligned), for what NLLB has from its size a tiny
-model does not. And its decoder never learned to translate low-resource languages into the source language
-(tiny.masked), though its encoder reads them: that is a handicap of this world's making, and whoever has the aligned
-text could train the decoder on it. Each has a control without it. What holds here need not hold at real size."""
+knows the world's facts, a translation model, and a quality model. What holds here need not hold at real size."""
+ALIGNED = """\
+On purpose (tiny.aligned): the translation model was taught which words stand for each other, its cross-attention at
+first and then its encoder, for the neutrality that NLLB has from its size."""
+MASKED = """\
+On purpose (tiny.masked): the translation model's decoder never learned to translate low-resource languages into the
+source language, though its encoder reads them. That is a handicap of this world's making, which favours the stack:
+whoever has the aligned text could train the decoder on it."""
+UNALIGNED = "The control without alignment: nothing taught the translation model which words stand for each other."
+UNMASKED = "The control without the mask: the decoder learned to translate low-resource languages as any other."
+
+
+def _about(config: TinyConfig) -> str:
+    said = [ABOUT, ALIGNED if config.aligned else UNALIGNED, MASKED if config.masked else UNMASKED]
+    return "\n".join(said)
 
 
 @dataclass
@@ -34,7 +44,11 @@ def work(config: ShowConfig, run: Run) -> None:
         return
     built = build(config.tiny, run.display)
     world = World(config.tiny.seed, SIZES[config.tiny.size].amounts.people)
-    print_out("\n\n".join([ABOUT, *_sentences(world, config.sentences), _facts(world), *_numbers(built, world)]))
+    print_out(
+        "\n\n".join(
+            [_about(config.tiny), *_sentences(world, config.sentences), _facts(world), *_numbers(built, world)]
+        )
+    )
     report(built, run)
     print_out(run.folder.place("report.html"))
 
