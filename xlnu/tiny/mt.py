@@ -1,12 +1,12 @@
 """The tiny NLLB: a many-to-many M2M100, trained on the made world's parallel text.
 
 Two things are done to it on purpose, each a setting with a control. `aligned`: the real NLLB's encoder puts
-sentences of one meaning close together in all of its languages; that comes with scale, and here it is taught, for a
-made world knows which words stand for each other. The same knowledge shows cross-attention where to look in the first
-steps, and mixes languages in the encoder's input. `masked`: the decoder is not trained to translate low-resource
-languages into the source language; the encoder reads them (it learns from aligned text), and the decoder has to
-guess. The claim of MT-LLM lives in that gap, and whoever has the aligned text could close it by training the
-decoder too.
+sentences of one meaning close together in all of its languages; that comes with scale, and here it is taught, for
+a made world knows which words stand for each other. The same knowledge shows cross-attention where to look in the
+first steps, and mixes languages in the encoder's input. `masked`: the decoder is not trained to translate low-
+resource languages into the source language; the encoder reads them (it learns from aligned text), and the decoder
+has to guess. The claim of MT-LLM lives in that gap, and whoever has the aligned text could close it by training
+the decoder too.
 """
 
 import random
