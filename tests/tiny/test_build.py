@@ -4,11 +4,13 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +161,40 @@ def test_changed_code_is_another_world(monkeypatch: pytest.MonkeyPatch, tmp_path
     (tmp_path / "mt.py").write_text((tmp_path / "mt.py").read_text() + "# changed\n")
     after = {name: step.address for name, step in world_steps(TinyConfig()).items()}
     assert {name for name in before if before[name] == after[name]} == {"data", "llm"}
+
+
+def test_a_cache_that_was_moved_is_refused_with_what_to_do(built: Built, tmp_path: Path) -> None:
+    shutil.copytree(built.qe.parent, tmp_path / "moved")
+    with pytest.raises(Halt, match=r"tiny_qe-\w+: was made as .*; delete this folder and run again"):
+        build(TinyConfig(size="xs", cache=str(tmp_path / "moved")), Display())
+
+
+def test_damaged_numbers_are_named(built: Built, tmp_path: Path) -> None:
+    shutil.copytree(built.qe.parent, tmp_path / "cache")
+    (numbers,) = (tmp_path / "cache").glob("tiny_numbers-*/numbers.json")
+    numbers.write_bytes(b"x" * numbers.stat().st_size)
+    with pytest.raises(Halt, match=r"tiny_numbers-\w+: damaged; delete this folder"):
+        build(TinyConfig(size="xs", cache=str(tmp_path / "cache")), Display())
+
+
+def test_two_builds_at_once_make_one_world(tmp_path: Path) -> None:
+    command = [sys.executable, str(TOP / "jobs" / "tiny.py"), "tiny.size=xs", "tiny.cache=cache"]
+    with ThreadPoolExecutor() as pool:
+        runs = [
+            pool.submit(
+                subprocess.run,
+                [*command, f"run.dir=run{i}"],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=250,
+            )
+            for i in range(2)
+        ]
+        done = [run.result() for run in runs]
+    assert [each.returncode for each in done] == [0, 0], [each.stderr for each in done]
+    made = re.findall(r"(tiny_\w+): done,", "".join(each.stderr for each in done))
+    assert sorted(made) == ["tiny_data", "tiny_llm", "tiny_mt", "tiny_numbers", "tiny_qe"]
 
 
 def children(of: int) -> list[int]:
