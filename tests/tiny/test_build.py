@@ -55,7 +55,6 @@ def test_the_job_shows_the_world_and_leaves_a_report(made: tuple[Path, subproces
     assert "THE old girl carry A red apple near THE river" in done.stdout
     assert "a handicap of this world's making" in " ".join(done.stdout.split())
     assert done.stdout.splitlines()[-1] == "runs/tiny/report.html"
-    assert "real_accelerator" not in done.stderr
     report = json.loads((folder / "runs/tiny/report.json").read_text())
     encode(report, "xlnu.report")  # raises where the schema is broken
     assert set(report["tiny"]["numbers"]["bleu_to_source"]) == set(report["tiny"]["numbers"]["bleu_from_source"])
@@ -222,14 +221,16 @@ def test_killed_it_takes_its_trainers_along_and_goes_on_when_run_again(tmp_path:
     ) as running:
         next(line for line in lines_of(running) if "tiny_data: done" in line)
         until = time.monotonic() + 60
-        while len(trainers := children(running.pid)) < 2:
+        while len({place.parent.name for place in (tmp_path / "cache").glob("tiny_[lm]*/_lock*")}) < 2:
             assert time.monotonic() < until, "the trainers did not start"
+        trainers = children(running.pid)
         os.kill(running.pid, signal.SIGKILL)
     until = time.monotonic() + 30
     while any(
         Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in trainers
     ):
         assert time.monotonic() < until, "the trainers outlive the job"
+    assert not list((tmp_path / "cache").glob("tiny_[lm]*/manifest.json")), "the trainers worked on"
     again = job(tmp_path, "tiny.cache=cache")
     assert again.returncode == 0, again.stderr
     assert "tiny_data: done" not in again.stderr

@@ -241,7 +241,7 @@ def _mood(world: World, speaker: Speaker) -> tuple[Text, Instruction]:
 
 
 def _word(world: World, word: str) -> str:
-    return world.say((Clause("fragment", subject=Noun(word)),), SOURCE)
+    return world.say(world.fragment(word), SOURCE)
 
 
 def _again(world: World, speaker: Speaker) -> tuple[Text, Instruction]:

@@ -41,20 +41,13 @@ def make_lines(world: World, texts: Sequence[Text], code: str, tokenizer: Any) -
 
 
 def _spans(places: list[tuple[int, int]], offsets: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    spans: list[list[int]] = [[-1, -1] for _ in places]
-    word = 0
-    for i, (start, stop) in enumerate(offsets):
-        last = max(stop - 1, start)  # a piece may begin with the space before its word
-        while word < len(places) and last >= places[word][1]:
-            if word + 1 < len(places) and last >= places[word + 1][0]:
-                word += 1
-            else:
-                break
-        if last < places[word][1]:
-            if spans[word][0] < 0:
-                spans[word][0] = i
-            spans[word][1] = i + 1
-    return [(start, stop) for start, stop in spans]
+    """From which piece to which each word goes. A piece belongs to the word that its last letter is in."""
+    owner = {letter: word for word, (start, stop) in enumerate(places) for letter in range(start, stop)}
+    pieces: list[list[int]] = [[] for _ in places]
+    for i, (_, stop) in enumerate(offsets):
+        if stop - 1 in owner:
+            pieces[owner[stop - 1]].append(i)
+    return [(found[0], found[-1] + 1) for found in pieces]
 
 
 def shared(one: Line, other: Line) -> list[tuple[tuple[int, int], tuple[int, int]]]:

@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Iterator, Set
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xlnu.tiny import llm, mt
@@ -25,7 +24,6 @@ def _device(making: "Making") -> str:
     """Size m is made for a GPU. The others never use one, so that they come out the same with one and without."""
     import torch
 
-    torch.set_num_threads(1)
     return "cuda" if making.config.size == "m" and torch.cuda.is_available() else "cpu"
 
 
@@ -129,12 +127,8 @@ def _states(world: World, held: Set[Text], tokenizer: Any, encoder: Any) -> Iter
 def make_numbers(making: "Making") -> None:
     from xlnu.tiny.numbers import numbers
 
-    _device(making)
     world = _world(making)
     found = numbers(world, making.parents, benchmarks(world, making.size.amounts).flores["devtest"])
     found["cpu_seconds"]["numbers"] = round(time.process_time(), 1)
-    write_json(making.folder / "numbers.json", found)
-
-
-def write_json(path: Path, data: Any) -> None:
-    path.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(found, ensure_ascii=False, indent=1) + "\n"
+    (making.folder / "numbers.json").write_text(text, encoding="utf-8")

@@ -15,20 +15,30 @@ from xlnu.tiny.tongues import SOURCE
 from xlnu.tiny.world import ASK_MOOD, ASK_TOPIC, Text, World
 
 TAU = 0.8  # the paper's threshold
+Lines = dict[str, list[str]]  # by language
 LONGEST = 60  # tokens; nothing in this world is longer
 
 
 def numbers(world: World, parents: dict[str, Path], texts: Sequence[Text]) -> dict[str, Any]:
+    from transformers import AutoModelForSeq2SeqLM
+
     # `texts` are the meanings of these lines, which no training has met
     lines = {code: _lines(parents["data"] / "flores" / "devtest" / f"{code}.devtest") for code in world.codes}
     found: dict[str, Any] = {}
     with translator(parents["mt"]) as translate:
-        found |= _translation(world, translate, lines)
-        found |= _quality(world, translate, lines, parents["qe"], texts)
-    found["retrieval_at_1"] = _retrieval(world, parents["mt"], lines)
+        out = {tongue.code: translate(lines[SOURCE], SOURCE, tongue.code) for tongue in world.tongues}
+        into = {tongue.code: translate(lines[tongue.code], tongue.code, SOURCE) for tongue in world.tongues}
+        found |= _translation(world, translate, lines, into, out)
+        found |= _quality(world, translate, lines, out, parents["qe"], texts)
+    tokenizer, model = open_tokenizer(parents["mt"]), AutoModelForSeq2SeqLM.from_pretrained(parents["mt"])
+    found["retrieval_at_1"] = _retrieval(world, model.model.encoder, tokenizer, lines)
+    rich, poor = world.tongues[0].code, world.tongues[-1].code
+    both = [(rich, SOURCE, into[rich]), (SOURCE, poor, out[poor])]
+    found["converted_equal"] = {"mt": _mt_equal(model, tokenizer, lines, both)}
     with answerer(parents["llm"]) as ask:
-        found["llm"] = {code: _knowledge(world, ask, code) for code in world.codes}
-    found["converted_equal"] = _equal(world, parents, lines)
+        found["llm"] = _knowledge(world, ask)
+        asked = [*lines[SOURCE][:100], *lines[rich][:100]]
+        found["converted_equal"]["llm"] = _llm_equal(parents["llm"], asked, ask(asked))
     found["cpu_seconds"] = {name: _spent(folder) for name, folder in parents.items()}
     found["megabytes"] = {name: _size(folder) for name, folder in parents.items()}
     return found
@@ -113,44 +123,44 @@ def _converted(folder: Path) -> Iterator[str]:
 # --------------------------------------------------------------------------------------------- the numbers
 
 
-def _translation(world: World, translate: Translate, lines: dict[str, list[str]]) -> dict[str, Any]:
+def _translation(world: World, translate: Translate, lines: Lines, into: Lines, out: Lines) -> dict[str, Any]:
     import sacrebleu
 
-    found: dict[str, Any] = {"bleu_to_source": {}, "bleu_from_source": {}, "exact_from_source": {}}
-    for tongue in world.tongues:
-        code, source = tongue.code, lines[SOURCE]
-        into, out = translate(lines[code], code, SOURCE), translate(source, SOURCE, code)
-        found["bleu_to_source"][code] = round(sacrebleu.corpus_bleu(into, [source]).score, 1)
-        found["bleu_from_source"][code] = round(sacrebleu.corpus_bleu(out, [lines[code]]).score, 1)
-        found["exact_from_source"][code] = _share(a == b for a, b in zip(out, lines[code], strict=True))
+    def bleu(said: list[str], right: list[str]) -> float:
+        return round(sacrebleu.corpus_bleu(said, [right]).score, 1)
+
     one, other = world.tongues[0].code, world.tongues[1].code
-    across = translate(lines[one], one, other)
-    found["bleu_across"] = {f"{one}-{other}": round(sacrebleu.corpus_bleu(across, [lines[other]]).score, 1)}
-    return found
+    return {
+        "bleu_to_source": {code: bleu(said, lines[SOURCE]) for code, said in into.items()},
+        "bleu_from_source": {code: bleu(said, lines[code]) for code, said in out.items()},
+        "exact_from_source": {
+            code: _share(a == b for a, b in zip(said, lines[code], strict=True)) for code, said in out.items()
+        },
+        "bleu_across": {f"{one}-{other}": bleu(translate(lines[one], one, other), lines[other])},
+    }
 
 
 def _quality(
-    world: World, translate: Translate, lines: dict[str, list[str]], folder: Path, texts: Sequence[Text]
+    world: World, translate: Translate, lines: Lines, out: Lines, folder: Path, texts: Sequence[Text]
 ) -> dict[str, Any]:
     from xlnu.tiny import qe
 
     rng = world.rng("judged test")
     judged = judgements(world, "test", 900, translate, lambda: rng.choice(texts))
-    given = qe.scores(folder, [(each.source, each.translation) for each in judged])
+    pairs = [(each.source, each.translation) for each in judged]
+    for said in out.values():
+        pairs += zip(lines[SOURCE], said, strict=True)
+    scores = qe.scores(folder, pairs)
+    given, theirs = scores[: len(judged)], iter(scores[len(judged) :])
     right = [each.score == 1.0 for each in judged]
-    found: dict[str, Any] = {
+    return {
         "qe_auc": _auc(given, right),
         "qe_auc_spoilt": _auc(*_but(given, right, 2)),
         "qe_auc_machine": _auc(*_but(given, right, 1)),
         "qe_good_rejected": _share(score < TAU for score, good in zip(given, right, strict=True) if good),
         "qe_bad_rejected": _share(score < TAU for score, good in zip(given, right, strict=True) if not good),
-        "qe_rejected": {},
+        "qe_rejected": {code: _share(next(theirs) < TAU for _ in said) for code, said in out.items()},
     }
-    for tongue in world.tongues:
-        out = translate(lines[SOURCE], SOURCE, tongue.code)
-        scores = qe.scores(folder, list(zip(lines[SOURCE], out, strict=True)))
-        found["qe_rejected"][tongue.code] = _share(score < TAU for score in scores)
-    return found
 
 
 def _but(given: Sequence[float], right: Sequence[bool], kind: int) -> tuple[list[float], list[bool]]:
@@ -159,13 +169,9 @@ def _but(given: Sequence[float], right: Sequence[bool], kind: int) -> tuple[list
     return [given[i] for i in kept], [right[i] for i in kept]
 
 
-def _retrieval(world: World, folder: Path, lines: dict[str, list[str]]) -> dict[str, float]:
+def _retrieval(world: World, encoder: Any, tokenizer: Any, lines: Lines) -> dict[str, float]:
     """How often the nearest sentence of the source language, by the encoder's mean state, is the right one."""
     import torch
-    from transformers import AutoModelForSeq2SeqLM
-
-    tokenizer = open_tokenizer(folder)
-    encoder = AutoModelForSeq2SeqLM.from_pretrained(folder).eval().model.encoder
 
     def pooled(code: str) -> torch.Tensor:
         tokenizer.src_lang = code
@@ -184,67 +190,59 @@ def _retrieval(world: World, folder: Path, lines: dict[str, list[str]]) -> dict[
     }
 
 
-def _knowledge(world: World, ask: Callable[[Sequence[str]], list[str]], code: str) -> dict[str, float]:
+def _knowledge(world: World, ask: Callable[[Sequence[str]], list[str]]) -> dict[str, dict[str, float]]:
     """Asked in a language, and right if the answer is right in that language or in the source language."""
-    facts = [(fact, form) for fact in world.facts for form in range(3)]
-    answers = ask([world.say(world.ask(*each), code) for each in facts])
-    right = [answer in _said(world, code, world.answer(*each)) for answer, each in zip(answers, facts, strict=True)]
-    found = {"facts": _share(right)}
-    labels = {label: mood for mood, label in MOODS.items() if mood}
-    for name, request, items in (
-        ("topic", ASK_TOPIC, [(item.text, item.label) for item in topics(world, "test", 120)]),
-        ("mood", ASK_MOOD, [(i.text, labels[i.label]) for i in moods(world, "test", 120) if i.label in labels]),
-    ):
-        answers = ask([f"{world.say((request,), code)}\n{world.say(text, code)}" for text, _ in items])
-        wanted = [_said(world, code, world.fragment(label)) for _, label in items]
-        found[name] = _share(answer in want for answer, want in zip(answers, wanted, strict=True))
+    mood_of = {label: mood for mood, label in MOODS.items() if mood}
+    moods_asked = [item for item in moods(world, "test", 120) if item.label in mood_of]
+    asked: dict[str, list[tuple[Text, Text]]] = {
+        "facts": [(world.ask(f, i), world.answer(f, i)) for f in world.facts for i in range(3)],
+        "topic": [((ASK_TOPIC, *item.text), world.fragment(item.label)) for item in topics(world, "test", 120)],
+        "mood": [((ASK_MOOD, *item.text), world.fragment(mood_of[item.label])) for item in moods_asked],
+    }
+    found: dict[str, dict[str, float]] = {}
+    for code in world.codes:
+        found[code] = {}
+        for name, items in asked.items():
+            # the request on a line of its own, as in the instructions
+            said = ask(["\n".join(world.say((clause,), code) for clause in question) for question, _ in items])
+            right = [(world.say(answer, code), world.say(answer, SOURCE)) for _, answer in items]
+            found[code][name] = _share(one in two for one, two in zip(said, right, strict=True))
     return found
 
 
-def _said(world: World, code: str, text: Any) -> tuple[str, str]:
-    return world.say(text, code), world.say(text, SOURCE)
-
-
-def _equal(world: World, parents: dict[str, Path], lines: dict[str, list[str]]) -> dict[str, str]:
-    """Of 200 sentences each, how many come out of CTranslate2 as out of transformers, greedy."""
+def _mt_equal(model: Any, tokenizer: Any, lines: Lines, asked: Sequence[tuple[str, str, list[str]]]) -> str:
+    """Of 100 sentences each way, how many come out of CTranslate2 (given) as out of transformers, greedy."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-    tokenizer = open_tokenizer(parents["mt"])
-    model = AutoModelForSeq2SeqLM.from_pretrained(parents["mt"])
-    one, other = world.tongues[0].code, world.tongues[-1].code
-    asked = [(one, SOURCE), (SOURCE, other)]
     mine, theirs = [], []
-    with translator(parents["mt"]) as translate:
-        for begin, end in asked:
-            texts = lines[begin][:100]
-            theirs += translate(texts, begin, end)
-            tokenizer.src_lang = begin
-            with torch.inference_mode():
-                out = model.generate(
-                    **tokenizer(texts, return_tensors="pt", padding=True),
-                    forced_bos_token_id=tokenizer.convert_tokens_to_ids(end),
-                    max_new_tokens=LONGEST,
-                    num_beams=1,
-                    do_sample=False,
-                )
-            mine += tokenizer.batch_decode(out, skip_special_tokens=True)
-    equal = {"mt": _of(mine, theirs)}
-    llm_tokenizer = open_tokenizer(parents["llm"])
-    llm = AutoModelForCausalLM.from_pretrained(parents["llm"])
-    texts = [*lines[SOURCE][:100], *lines[one][:100]]
-    with answerer(parents["llm"]) as ask:
-        theirs = ask(texts)
-    mine = []
-    prompts = prompt_ids(llm_tokenizer, texts)
-    for length in sorted({len(prompt) for prompt in prompts}):  # equal lengths together: no padding, no rounding
-        same = torch.tensor([prompt for prompt in prompts if len(prompt) == length])
+    for begin, end, said in asked:
+        tokenizer.src_lang = begin
         with torch.inference_mode():
-            out = llm.generate(same, attention_mask=torch.ones_like(same), max_new_tokens=LONGEST, do_sample=False)
-        mine += llm_tokenizer.batch_decode(out[:, length:], skip_special_tokens=True)
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    equal["llm"] = _of(mine, [theirs[i] for i in order])
-    return equal
+            out = model.generate(
+                **tokenizer(lines[begin][:100], return_tensors="pt", padding=True),
+                forced_bos_token_id=tokenizer.convert_tokens_to_ids(end),
+                max_new_tokens=LONGEST,
+                num_beams=1,
+                do_sample=False,
+            )
+        mine += tokenizer.batch_decode(out, skip_special_tokens=True)
+        theirs += said[:100]
+    return _of(mine, theirs)
+
+
+def _llm_equal(folder: Path, questions: Sequence[str], said: Sequence[str]) -> str:
+    """Of questions, how many CTranslate2 answered (`said`) as transformers does, greedy."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    tokenizer, model = open_tokenizer(folder), AutoModelForCausalLM.from_pretrained(folder)
+    mine = []
+    for prompt in prompt_ids(tokenizer, questions):  # one by one: no padding, no rounding by it
+        ids = torch.tensor([prompt])
+        with torch.inference_mode():
+            out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=LONGEST, do_sample=False)
+        mine.append(tokenizer.decode(out[0, len(prompt) :], skip_special_tokens=True))
+    return _of(mine, said)
 
 
 def _of(mine: Sequence[str], theirs: Sequence[str]) -> str:

@@ -127,13 +127,13 @@ def train(
     _save(folder, metric, hparams)
 
 
-def scores(folder: Path, pairs: Sequence[tuple[str, str]], batch: int = 64, device: str = "cpu") -> list[float]:
+def scores(folder: Path, pairs: Sequence[tuple[str, str]], batch: int = 64) -> list[float]:
     """Of sources and their translations: what the metric's own `predict` says, without Lightning's trainer."""
     import torch
     from comet import load_from_checkpoint
 
     metric = load_from_checkpoint(str(folder / "checkpoints" / "model.ckpt"), local_files_only=True)
-    metric.to(device).eval()
+    metric.eval()
     found = [0.0] * len(pairs)
     order = sorted(range(len(pairs)), key=lambda place: sum(map(len, pairs[place])))
     with torch.inference_mode():
@@ -141,7 +141,7 @@ def scores(folder: Path, pairs: Sequence[tuple[str, str]], batch: int = 64, devi
             places = order[start : start + batch]
             asked = [{"src": pairs[place][0], "mt": pairs[place][1]} for place in places]
             (inputs,) = metric.prepare_sample(asked, stage="predict")
-            predicted = metric(inputs["input_ids"].to(device), inputs["attention_mask"].to(device)).score
+            predicted = metric(inputs["input_ids"], inputs["attention_mask"]).score
             for place, score in zip(places, predicted.tolist(), strict=True):
                 found[place] = score
     return found
