@@ -1,10 +1,13 @@
-"""The demo: two steps on the store, with their report. No model is loaded yet.
+"""The demo: a transfer set of the tiny world, with real models made on the spot. Three minutes the first time.
 
-A dozen instructions become one translation request for each of the 204 languages of FLORES-200.
+It is `jobs/transfer.py --config configs/tiny/transfer.yaml`.
 """
 
-from xlnu.demo import DemoConfig, work
+from pathlib import Path
+
 from xlnu.job import job
+from xlnu.transfer.job import TransferJobConfig, work
 
 if __name__ == "__main__":
-    job("demo", DemoConfig, work, __doc__)
+    tiny = Path(__file__).parents[1] / "configs" / "tiny" / "transfer.yaml"
+    job("demo", TransferJobConfig, work, __doc__, config=tiny)

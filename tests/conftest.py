@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from xlnu.progress import Display
+from xlnu.tiny.build import Built, TinyConfig, build
+
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before Ray is imported anywhere: nothing of ours calls home
 os.environ |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # before Ray's workers inherit them
 TOP = Path(__file__).parents[1]
@@ -61,6 +64,27 @@ def store_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "folder":
         return str(tmp_path / "store")
     return str(request.getfixturevalue("s3"))
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """A tiny world of seconds: all formats, and hardly any sense."""
+    cache = tmp_path_factory.mktemp("tiny")
+    return build(TinyConfig(size="xs", cache=str(cache)), Display())
+
+
+@pytest.fixture(scope="session")
+def able(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """A tiny world whose models know what they do, made by its job: 90 s on two idle cores.
+
+    Who runs one test again and again names a cache to keep it in: XLNU_TINY_CACHE.
+    """
+    folder = tmp_path_factory.mktemp("able")
+    cache = os.environ.get("XLNU_TINY_CACHE", f"{folder}/cache")
+    command = [sys.executable, str(TOP / "jobs" / "tiny.py"), f"tiny.cache={cache}", f"run.dir={folder}/run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+    assert done.returncode == 0, done.stderr
+    return build(TinyConfig(cache=cache), Display())
 
 
 @pytest.fixture(scope="session")

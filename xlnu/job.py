@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn, Protocol, TypeVar
 
@@ -64,13 +65,24 @@ def _read_options(arguments: Sequence[str]) -> _Options:
     return options
 
 
-def job(name: str, config_class: type[C], work: Callable[[C, Run], None], about: str | None) -> NoReturn:
-    """Run a job from the command line; `work` gets its config and a Run."""
-    sys.exit(_job(name, config_class, work, about or "", sys.argv[1:]))
+def job(
+    name: str,
+    config_class: type[C],
+    work: Callable[[C, Run], None],
+    about: str | None,
+    config: Path | None = None,
+) -> NoReturn:
+    """Run a job from the command line; `work` gets its config and a Run. `config`: the file if none is given."""
+    sys.exit(_job(name, config_class, work, about or "", config, sys.argv[1:]))
 
 
 def _job(
-    name: str, config_class: type[C], work: Callable[[C, Run], None], about: str, arguments: Sequence[str]
+    name: str,
+    config_class: type[C],
+    work: Callable[[C, Run], None],
+    about: str,
+    default: Path | None,
+    arguments: Sequence[str],
 ) -> int:
     try:
         options = _read_options(arguments)
@@ -78,7 +90,8 @@ def _job(
             usage = f"usage: python jobs/{name}.py [--config FILE] [--plan] [--help] [key=value ...]"
             print_out(f"{about.strip()}\n\n{usage}\n\n{describe(config_class)}")
             return 0
-        config = load(config_class, options.config, options.settings)
+        file = options.config or (None if default is None else str(default))
+        config = load(config_class, file, options.settings)
         config.run.dir = config.run.dir or f"runs/{name}"
         signal.signal(signal.SIGTERM, _interrupt)  # what a spot machine or `ray job stop` sends first
         run = Run(name, config.run, settings(config), options.plan)

@@ -17,19 +17,21 @@ class Task:
 
     def __init__(self, name: str, display: "Display") -> None:
         self.name, self.display = name, display
-        self.total = self.at = self.found = 0
+        self.total = self.at = self.found = self.tokens = 0
         self.unit = "rows"
         self._began = self._told = time.monotonic()
 
-    def begin(self, total: int, done: int, unit: str = "rows") -> None:
-        self.total, self.at, self.found, self.unit = total, done, done, unit
+    def begin(self, total: int, done: int, unit: str = "rows", of: str = "") -> None:
+        """Once for each of the steps that are done together, named by `of`."""
+        self.total, self.at, self.found, self.unit = self.total + total, self.at + done, self.found + done, unit
         self._began = self._told = time.monotonic()
         if done:
-            self.display.say(f"{self.name}: going on from {done:,} of {total:,} {unit}")
+            self.display.say(f"{of or self.name}: going on from {done:,} of {total:,} {unit}")
         self.display.show(self)
 
-    def advance(self, rows: int) -> None:
+    def advance(self, rows: int, tokens: int = 0) -> None:
         self.at += rows
+        self.tokens += tokens
         if self.display.live:
             self.display.show(self)
         elif time.monotonic() - self._told >= EVERY:
@@ -37,9 +39,11 @@ class Task:
             self.display.say(f"{self.name}: {self.state()}")
 
     def state(self) -> str:
-        rate = (self.at - self.found) / max(1e-9, time.monotonic() - self._began)
+        spent = max(1e-9, time.monotonic() - self._began)
+        rate = (self.at - self.found) / spent
         left = (self.total - self.at) / rate if rate else float("inf")
-        ahead = f", {rate:,.1f} {self.unit}/s, {_duration(left)} left" if self.at > self.found else ""
+        tokens = f", {self.tokens / spent:,.0f} tokens/s" if self.tokens else ""
+        ahead = f", {rate:,.1f} {self.unit}/s{tokens}, {_duration(left)} left" if self.at > self.found else ""
         return f"{self.at:,} of {self.total:,} {self.unit}{ahead}"
 
 

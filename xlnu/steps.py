@@ -6,18 +6,26 @@
 A step's function gets a Work and returns how many rows it was given. It writes rows in parts; a part is there
 whole or not at all, so a killed step loses the parts under way and nothing else. Rows refused on the way stay in
 the table, with the reason in the column `reject`: rows in = rows out + rejected, or the step does not finish.
+
+Steps that share something dear to load (a model) share a `Together` as their function: those of them that are not
+done are done at once, each with its own folder and manifest.
 """
 
+import contextlib
 import functools
 import hashlib
 import io
 import json
 import posixpath
 import re
+import tempfile
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -28,7 +36,7 @@ from xlnu import lock, machine, manifest
 from xlnu.errors import Halt
 from xlnu.manifest import Manifest
 from xlnu.progress import Display, Task
-from xlnu.store import Store
+from xlnu.store import Store, cache_folder
 
 PLAN = "_plan.json"  # [rows, rows per part]
 PART = re.compile(r"\d{6,}\.parquet")  # rows of ours; other Parquet a step leaves is a file like any other
@@ -44,6 +52,14 @@ class Estimate:
     hours: float = 0.0
 
 
+@dataclass(frozen=True, eq=False)
+class Together:
+    """One function for several steps: it is given those not done, and says how many rows each was given."""
+
+    name: str
+    run: Callable[[dict[str, "Work"]], dict[str, int]]
+
+
 @dataclass(frozen=True)
 class Step:
     """A name, what its result depends on, and the function that makes it.
@@ -54,7 +70,7 @@ class Step:
 
     name: str
     config: Mapping[str, Any]
-    run: Callable[["Work"], int] = field(compare=False)
+    run: Callable[["Work"], int] | Together = field(compare=False)
     inputs: tuple["Step", ...] = ()
     version: int = 1
     estimate: Estimate | None = field(default=None, compare=False)
@@ -91,11 +107,18 @@ class Writer:
     store: Store
     address: str
 
-    def __call__(self, part: Part, table: pa.Table) -> None:
-        assert table.num_rows == part.stop - part.start, f"part {part} got {table.num_rows} rows: one row an id"
-        data = io.BytesIO()
-        pq.write_table(table, data, compression="zstd", write_page_checksum=True)
-        self.store.write(posixpath.join(self.address, part.name), data.getvalue())
+    def __call__(self, part: Part, made: "pa.Table | dict[str, pa.Table]") -> None:
+        """One table, a row for each it was given; or several, by folder, with as many rows as come of them.
+
+        The last of several is what says that the part is there.
+        """
+        if isinstance(made, pa.Table):
+            assert made.num_rows == part.stop - part.start, f"part {part} got {made.num_rows} rows: one row an id"
+            made = {"": made}
+        for folder, table in made.items():
+            data = io.BytesIO()
+            pq.write_table(table, data, compression="zstd", write_page_checksum=True)
+            self.store.write(posixpath.join(self.address, folder, part.name), data.getvalue())
 
 
 def _read_part(store: Store, path: str, columns: list[str] | None) -> pa.Table:
@@ -115,26 +138,95 @@ class Result:
     manifest: Manifest
     skipped: bool
 
-    def paths(self) -> list[str]:
+    def paths(self, folder: str = "") -> list[str]:
         """The tables, in the order of their rows, for any reader that takes (paths, filesystem=store.fs)."""
-        files = (file.path for file in self.manifest.files if file.rows is not None)
+        tables = (file.path for file in self.manifest.files if file.rows is not None)
+        files = (path for path in tables if path.startswith(folder))
         return [posixpath.join(self.store.root, self.manifest.address, path) for path in files]
 
     def table(self, columns: list[str] | None = None) -> pa.Table:
         return pa.concat_tables(_read_part(self.store, path, columns) for path in self.paths())
+
+    def files(self) -> "Files":
+        """What the step left beside tables, for whoever needs it as files on their own machine."""
+        paths = tuple(file.path for file in self.manifest.files if file.rows is None)
+        return Files(self.store, self.manifest.address, paths)
+
+    def rows(self, *, rejected: bool = False) -> "Rows":
+        """The rows that go further, or all with the rejected among them, for whoever reads them piece by piece."""
+        if rejected:
+            counts = [file.rows for file in self.manifest.files if file.rows is not None]
+        else:
+            counts = [_read_part(self.store, path, ["reject"])["reject"].null_count for path in self.paths()]
+        return Rows(self.store, tuple(self.paths()), tuple(accumulate(counts)), rejected)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a finished step, numbered from 0. It pickles: workers anywhere read what they need of them."""
+
+    store: Store
+    paths: tuple[str, ...]
+    ends: tuple[int, ...]  # how many there are in the files up to and with each
+    rejected: bool  # whether those that were rejected are among them
+
+    def __len__(self) -> int:
+        return self.ends[-1] if self.ends else 0
+
+    def read(self, start: int, stop: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """Rows from `start` up to `stop`: what is needed of the files that hold them, and no other file."""
+        wanted = None if columns is None else [*columns, *({"reject"} - set(columns))]
+        first = min(bisect_right(self.ends, start), len(self.paths) - 1)  # of no rows there still is the schema
+        last = min(max(first, bisect_left(self.ends, stop)), len(self.paths) - 1)
+        tables = []
+        for at in range(first, last + 1):
+            table = _read_part(self.store, self.paths[at], wanted)
+            kept = table if self.rejected else table.filter(pc.is_null(table["reject"]))
+            before = self.ends[at - 1] if at else 0
+            begin = max(0, start - before)
+            tables.append(kept.slice(begin, max(0, stop - before - begin)))
+        found = pa.concat_tables(tables)
+        return found if columns is None else found.select(list(columns))
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a finished step. It pickles: a worker asks for them where it is."""
+
+    store: Store
+    address: str
+    paths: tuple[str, ...]
+
+    def local(self) -> Path:
+        """The folder that holds them here; for a store elsewhere, a copy in the user's cache, once a machine."""
+        if self.store.local:
+            return Path(self.store.root, self.address)
+        place = cache_folder("steps") / self.address
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=place.parent, prefix=".unfinished-") as beside:
+                folder = Path(beside, "files")
+                for path in self.paths:
+                    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                    self.store.fetch(posixpath.join(self.address, path), folder / path)
+                with contextlib.suppress(OSError):  # another process was first: its copy is as good
+                    folder.rename(place)
+        return place
 
 
 @dataclass
 class Work:
     """What a step's function is given: its inputs, what is still to do, and where to put it."""
 
+    name: str
     inputs: dict[str, Result]
     write_part: Writer
     lock: lock.Lock
     task: Task
 
-    def todo(self, rows: int, rows_per_part: int) -> list[Part]:
-        """The parts that are not there yet, of a step that is given so many rows.
+    def todo(self, rows: int, rows_per_part: int, folder: str = "") -> list[Part]:
+        """The parts that are not there yet, of a step that is given so many rows; `folder` is where a part's last
+        table goes.
 
         The cut into parts is fixed when the step first starts and kept beside it: a later run with another
         `rows_per_part` must not cut across what is done.
@@ -149,54 +241,79 @@ class Work:
         starts = range(0, max(rows, 1), size)  # no rows are one empty part, so that the schema is not lost
         parts = [Part(i, at, min(at + size, rows)) for i, at in enumerate(starts)]
         there = {posixpath.relpath(entry.name, address) for entry in manifest.data_files(store, address)}
-        missing = [part for part in parts if part.name not in there]
-        self.task.begin(rows, done=rows - sum(part.stop - part.start for part in missing))
+        missing = [part for part in parts if posixpath.join(folder, part.name) not in there]
+        self.task.begin(rows, done=rows - sum(part.stop - part.start for part in missing), of=self.name)
         return missing
 
-    def write(self, part: Part, table: pa.Table) -> None:
+    def write(self, part: Part, made: "pa.Table | dict[str, pa.Table]") -> None:
         """Write a part from the driver. Workers call `write_part`, and their driver `wrote`."""
         self.lock.check()
-        self.write_part(part, table)
+        self.write_part(part, made)
         self.wrote(part)
 
-    def wrote(self, part: Part) -> None:
+    def wrote(self, part: Part, tokens: int = 0) -> None:
         self.lock.check()
-        self.task.advance(part.stop - part.start)
+        self.task.advance(part.stop - part.start, tokens)
 
 
 def run(steps: Sequence[Step], store: Store, display: Display) -> dict[str, Result]:
     """Do what is not done, in the given order; every step's inputs stand before it."""
     results: dict[str, Result] = {}
     for step in steps:
-        found = manifest.read(store, step.address)
-        if found is not None:
-            display.say(f"{step.name}: done before, {_counts(found)} ({step.address})")
-            results[step.name] = Result(store, found, skipped=True)
-        else:
-            inputs = {parent.name: results[parent.name] for parent in step.inputs}
-            results[step.name] = _do(step, store, display, inputs)
+        if step.name in results:
+            continue
+        one_run = [other for other in steps if other.run is step.run] if isinstance(step.run, Together) else [step]
+        todo = []
+        for each in one_run:
+            found = manifest.read(store, each.address)
+            if found is None:
+                todo.append(each)
+                continue
+            display.say(f"{each.name}: done before, {_counts(found)} ({each.address})")
+            results[each.name] = Result(store, found, skipped=True)
+        if todo:
+            results |= _do(todo, store, display, results)
+    return {step.name: results[step.name] for step in steps}
+
+
+def _do(steps: Sequence[Step], store: Store, display: Display, before: dict[str, Result]) -> dict[str, Result]:
+    """Do steps that share a run (most often there is one), each under its lock."""
+    run, results, todo = steps[0].run, dict[str, Result](), dict[str, Work]()
+    name = run.name if isinstance(run, Together) else steps[0].name
+    with contextlib.ExitStack() as stack:
+        locks = {}
+        for step in sorted(steps, key=lambda step: step.address):  # one order for all: no two wait for each other
+
+            def waiting(holder: str, name: str = step.name) -> None:
+                display.say(f"{name}: being made by another run ({holder}); waiting for it")
+
+            held = lock.held(store, posixpath.join(step.address, LOCK), waiting)
+            locks[step.name] = stack.enter_context(held)
+        task = stack.enter_context(display.task(name))
+        for step in steps:
+            found = manifest.read(store, step.address)
+            if found is not None:
+                display.say(f"{step.name}: done meanwhile by another run, {_counts(found)} ({step.address})")
+                results[step.name] = Result(store, found, skipped=True)
+                continue
+            inputs = {parent.name: before[parent.name] for parent in step.inputs}
+            todo[step.name] = Work(step.name, inputs, Writer(store, step.address), locks[step.name], task)
+        began = time.monotonic()
+        rows_in = _run(run, todo) if todo else {}
+        seconds = time.monotonic() - began
+        for step in (step for step in steps if step.name in todo):
+            made = _survey(step, store, rows_in[step.name], seconds / len(todo))
+            locks[step.name].check()
+            manifest.write(store, made)
+            results[step.name] = Result(store, made, skipped=False)
+            display.say(f"{step.name}: done, {_counts(made)} in {made.seconds:.1f} s ({step.address})")
     return results
 
 
-def _do(step: Step, store: Store, display: Display, inputs: dict[str, Result]) -> Result:
-    def waiting(holder: str) -> None:
-        display.say(f"{step.name}: being made by another run ({holder}); waiting for it")
-
-    with (
-        lock.held(store, posixpath.join(step.address, LOCK), waiting) as mine,
-        display.task(step.name) as task,
-    ):
-        found = manifest.read(store, step.address)
-        if found is not None:
-            display.say(f"{step.name}: done meanwhile by another run, {_counts(found)} ({step.address})")
-            return Result(store, found, skipped=True)
-        began = time.monotonic()
-        rows_in = step.run(Work(inputs, Writer(store, step.address), mine, task))
-        made = _survey(step, store, rows_in, time.monotonic() - began)
-        mine.check()
-        manifest.write(store, made)
-    display.say(f"{step.name}: done, {_counts(made)} in {made.seconds:.1f} s ({step.address})")
-    return Result(store, made, skipped=False)
+def _run(run: "Callable[[Work], int] | Together", todo: dict[str, Work]) -> dict[str, int]:
+    if isinstance(run, Together):
+        return run.run(todo)
+    return {name: run(work) for name, work in todo.items()}
 
 
 def _counts(made: Manifest) -> str:
@@ -278,7 +395,8 @@ def _share_done(step: Step, store: Store) -> float:
     cut = _read_cut(store, step.address)
     if cut is None:
         return 0.0
-    there = [e for e in manifest.data_files(store, step.address) if PART.fullmatch(posixpath.basename(e.name))]
+    names = {posixpath.basename(entry.name) for entry in manifest.data_files(store, step.address)}
+    there = [name for name in names if PART.fullmatch(name)]  # one part may be of several tables
     return min(1.0, len(there) * cut[1] / max(1, cut[0]))
 
 

@@ -20,6 +20,11 @@ from xlnu.errors import Halt, UserError
 UNFINISHED = ".unfinished-"  # what a killed local write leaves behind begins so
 
 
+def cache_folder(name: str) -> Path:
+    """A folder of ours in the user's cache: what lies there can be made again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "xlnu" / name
+
+
 @dataclass(frozen=True)
 class Entry:
     """A file of the store: its name below the store, its size, and when its server says it was written."""
@@ -104,6 +109,21 @@ class Store:
             else:
                 with self.fs.open_output_stream(posixpath.join(self.root, name)):
                     pass
+
+    def put(self, name: str, file: Path) -> None:
+        """Bring a file in that may be larger than memory. Not for files whose presence means something: an object
+        whose upload breaks off may be there in part.
+        """
+        path = posixpath.join(self.root, name)
+        with self._told("written", name):
+            if self.local:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+            fs.copy_files(str(file), path, fs.LocalFileSystem(), self.fs)
+
+    def fetch(self, name: str, file: Path) -> None:
+        """Copy a file of the store to a place on this machine."""
+        with self._told("read", name):
+            fs.copy_files(posixpath.join(self.root, name), str(file), self.fs, fs.LocalFileSystem())
 
     def read(self, name: str) -> bytes:
         """The file's bytes; FileNotFoundError when there is none."""

@@ -12,7 +12,7 @@ from xlnu import manifest
 from xlnu.steps import Result
 from xlnu.store import Store
 
-JOB = Path(__file__).parents[2] / "jobs" / "demo.py"
+JOB = Path(__file__).parents[1] / "requests_job.py"
 KILLS = 20
 
 

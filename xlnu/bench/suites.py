@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from xlnu.bench import startup
+from xlnu.bench import scoring, startup, translation
 from xlnu.bench.document import document
 from xlnu.bench.frame import Bench, Result, measure
 from xlnu.bench.show import plot, table
@@ -16,6 +16,8 @@ from xlnu.run import FolderConfig, Run, print_out
 # A function, not a list: what a suite needs (models, data) is made when it is asked for.
 SUITES: dict[str, Callable[[], list[Bench]]] = {
     "startup": startup.benches,
+    "translation": translation.benches,
+    "scoring": scoring.benches,
 }
 
 

@@ -29,6 +29,7 @@ from xlnu.progress import Display
 from xlnu.report.document import Tiny, TinyNumbers, TinyPaths
 from xlnu.steps import Estimate, Step, Work
 from xlnu.store import Store
+from xlnu.store import cache_folder as user_cache
 from xlnu.tiny.sizes import SIZES, Size, SizeName
 from xlnu.tiny.tongues import SOURCE
 
@@ -89,7 +90,7 @@ class Built:
 def cache_folder(config: TinyConfig) -> Path:
     if config.cache:
         return Path(config.cache).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "xlnu" / "tiny"
+    return user_cache("tiny")
 
 
 def open_cache(config: TinyConfig, writable: bool) -> Store:

@@ -1,4 +1,4 @@
-"""The demo's work: for now two steps, which show that the house stands.
+"""A job of two small steps, for the tests of what every job has: settings, steps on a store, kills, the report.
 
 A dozen instructions become one translation request for each language of FLORES-200, with the codes NLLB
 wants on both sides. Two of the 204 have no code in NLLB: their requests are rejected, counted and kept.
@@ -9,10 +9,22 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from xlnu.config import section, setting
+from xlnu.job import job
 from xlnu.languages import Language, all_languages, model_code, resolve, resolve_all
-from xlnu.rows import INSTRUCTIONS, REQUESTS, row_id
+from xlnu.rows import INSTRUCTIONS, ROW, row_id
 from xlnu.run import Run, RunConfig
 from xlnu.steps import Estimate, Step, Work
+
+REQUESTS = pa.schema(
+    [
+        *ROW,
+        pa.field("parent", pa.string(), nullable=False, metadata={"meaning": "id of the instruction"}),
+        pa.field("language", pa.string(), nullable=False, metadata={"meaning": "label, a fallback visible in it"}),
+        pa.field("source_code", pa.string(), nullable=False, metadata={"meaning": "the model's code to read from"}),
+        pa.field("target_code", pa.string(), metadata={"meaning": "the model's code to write; null: it has none"}),
+        pa.field("text", pa.string(), nullable=False),
+    ]
+)
 
 PROMPTS = (
     ("Name three things that people carry when they expect rain.", ""),
@@ -38,7 +50,7 @@ def _can_be_read(source: str) -> None:
 
 
 @dataclass
-class DemoConfig:
+class RequestsConfig:
     languages: list[str] = setting(
         [],
         "the languages to make requests for, each a code, an ISO code, a name, or code->code for a fallback; "
@@ -53,7 +65,7 @@ class DemoConfig:
 def make_instructions(work: Work) -> int:
     for part in work.todo(len(PROMPTS), rows_per_part=len(PROMPTS)):
         rows = [
-            {"id": row_id(instruction, about), "reject": None, "instruction": instruction, "input": about}
+            {"id": row_id(instruction, about), "origin": "here", "instruction": instruction, "input": about}
             for instruction, about in PROMPTS[part.start : part.stop]
         ]
         work.write(part, pa.Table.from_pylist(rows, schema=INSTRUCTIONS))
@@ -90,7 +102,7 @@ def _request(instruction: dict[str, str], source: Language, target: Language) ->
     }
 
 
-def steps(config: DemoConfig) -> list[Step]:
+def steps(config: RequestsConfig) -> list[Step]:
     source = resolve(config.source)
     every = [language for language in all_languages() if language.flores]
     targets = resolve_all(config.languages) or every
@@ -116,5 +128,9 @@ def steps(config: DemoConfig) -> list[Step]:
     return [instructions, requests]
 
 
-def work(config: DemoConfig, run: Run) -> None:
+def work(config: RequestsConfig, run: Run) -> None:
     run.report(run.steps(steps(config)))
+
+
+if __name__ == "__main__":
+    job("requests", RequestsConfig, work, __doc__)

@@ -1,4 +1,4 @@
-"""The demo as a user runs it: a process of its own, its exit code, its two streams, its files."""
+"""What every job has, as a user meets it: a process of its own, its exit code, its two streams, its files."""
 
 import json
 import re
@@ -11,18 +11,19 @@ import pytest
 import yaml
 
 TOP = Path(__file__).parents[2]
+JOB = TOP / "tests" / "requests_job.py"
 
 
-def demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(TOP / "jobs" / "demo.py"), *arguments]
+def start(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(JOB), *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
 
 
 def test_it_leaves_a_report_and_names_it_last(tmp_path: Path) -> None:
-    done = demo(tmp_path)
+    done = start(tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "runs/demo/report.html"
-    report = json.loads((tmp_path / "runs/demo/report.json").read_text())
+    assert done.stdout.splitlines()[-1] == "runs/requests/report.html"
+    report = json.loads((tmp_path / "runs/requests/report.json").read_text())
     assert [(s["name"], s["rows_in"], s["rows_out"], s["skipped"]) for s in report["steps"]] == [
         ("instructions", 12, 12, False),
         ("requests", 2448, 2412, False),
@@ -31,29 +32,29 @@ def test_it_leaves_a_report_and_names_it_last(tmp_path: Path) -> None:
         "NLLB has no code for the language": 24,  # arb_Latn and min_Arab, for each of 12 instructions
         "the source language itself": 12,
     }
-    assert "<html" in (tmp_path / "runs/demo/report.html").read_text()
+    assert "<html" in (tmp_path / "runs/requests/report.html").read_text()
 
 
 def test_the_second_run_does_nothing_and_says_so(tmp_path: Path) -> None:
-    demo(tmp_path)
+    start(tmp_path)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs/store").rglob("*")}
-    again = demo(tmp_path)
+    again = start(tmp_path)
     assert again.returncode == 0
     assert "nothing was left to do: every step was done before" in again.stderr
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs/store").rglob("*")} == before
-    report = json.loads((tmp_path / "runs/demo/report.json").read_text())
+    report = json.loads((tmp_path / "runs/requests/report.json").read_text())
     assert [step["skipped"] for step in report["steps"]] == [True, True]
 
 
 def test_a_setting_that_changes_no_result_redoes_nothing(tmp_path: Path) -> None:
-    demo(tmp_path)
-    assert "nothing was left to do" in demo(tmp_path, "rows_per_part=7").stderr
+    start(tmp_path)
+    assert "nothing was left to do" in start(tmp_path, "rows_per_part=7").stderr
 
 
 def test_the_resolved_config_is_saved_and_runs_the_same_again(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text("languages: [sw, mad->jav_Latn]\n")
     (tmp_path / "mine.yaml").write_text("extends: base.yaml\nrun:\n  dir: there\n")
-    assert demo(tmp_path, "--config", "mine.yaml", "rows_per_part=5").returncode == 0
+    assert start(tmp_path, "--config", "mine.yaml", "rows_per_part=5").returncode == 0
     saved = yaml.safe_load((tmp_path / "there/config.yaml").read_text())
     assert saved == {
         "languages": ["sw", "mad->jav_Latn"],
@@ -61,24 +62,24 @@ def test_the_resolved_config_is_saved_and_runs_the_same_again(tmp_path: Path) ->
         "rows_per_part": 5,
         "run": {"dir": "there", "store": "runs/store", "price": 0.0},
     }
-    assert "nothing was left to do" in demo(tmp_path, "--config", "there/config.yaml").stderr
+    assert "nothing was left to do" in start(tmp_path, "--config", "there/config.yaml").stderr
 
 
 def test_a_fallback_is_seen_in_every_row(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
-    demo(tmp_path, "languages=[mad->jav_Latn]")
+    start(tmp_path, "languages=[mad->jav_Latn]")
     (step,) = (tmp_path / "runs/store").glob("requests-*")
     rows = pq.read_table(step / "000000.parquet").to_pylist()
     assert {(row["language"], row["target_code"]) for row in rows} == {("mad->jav_Latn", "jav_Latn")}
     assert json.loads((step / "manifest.json").read_text())["config"]["languages"] == ["mad->jav_Latn"]
-    report = json.loads((tmp_path / "runs/demo/report.json").read_text())
+    report = json.loads((tmp_path / "runs/requests/report.json").read_text())
     assert report["settings"]["languages"] == ["mad->jav_Latn"]
-    assert "mad-&gt;jav_Latn" in (tmp_path / "runs/demo/report.html").read_text()
+    assert "mad-&gt;jav_Latn" in (tmp_path / "runs/requests/report.html").read_text()
 
 
 def test_a_plan_prints_and_leaves_nothing(tmp_path: Path) -> None:
-    planned = demo(tmp_path, "--plan", "run.price=2")
+    planned = start(tmp_path, "--plan", "run.price=2")
     assert planned.returncode == 0
     assert re.search(r"^requests +requests-[0-9a-f]{16} +to do +2,448 ", planned.stdout, re.MULTILINE)
     assert list(tmp_path.iterdir()) == []
@@ -87,10 +88,10 @@ def test_a_plan_prints_and_leaves_nothing(tmp_path: Path) -> None:
 def test_it_runs_on_object_storage(tmp_path: Path, s3: str) -> None:
     place, query = s3.split("?")
     run = (f"run.store={place}/store?{query}", f"run.dir={place}/report?{query}", "languages=[sw]")
-    done = demo(tmp_path, *run)
+    done = start(tmp_path, *run)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"{place}/report/report.html"
-    assert "nothing was left to do" in demo(tmp_path, *run).stderr
+    assert "nothing was left to do" in start(tmp_path, *run).stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -119,34 +120,34 @@ WRONG = [
     (["run.store="], "run.store: '' is neither a folder nor a URI"),
     (["run.dir=/proc/x"], "run.dir: /proc/x/.unfinished-probe: cannot be written: No such file or directory"),
     (["run.store=/proc/x"], "run.store: /proc/x/.unfinished-probe: cannot be written: No such file or directory"),
-    (["demo"], "'demo' is not key=value; --help lists the keys"),
+    (["requests"], "'requests' is not key=value; --help lists the keys"),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "message"), WRONG)
 def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path: Path, arguments: list[str], message: str) -> None:
-    done = demo(tmp_path, *arguments)
+    done = start(tmp_path, *arguments)
     assert done.returncode == 2
-    assert done.stderr.startswith(f"demo: {message}")
+    assert done.stderr.startswith(f"requests: {message}")
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
     assert not list(tmp_path.rglob("config.yaml")), "what was refused is not saved: it may hold keys"
 
 
 def test_a_damaged_manifest_stops_it_in_one_line(tmp_path: Path) -> None:
-    demo(tmp_path)
+    start(tmp_path)
     (manifest,) = (tmp_path / "runs/store").glob("requests-*/manifest.json")
     manifest.write_bytes(manifest.read_bytes()[:200])
-    done = demo(tmp_path)
+    done = start(tmp_path)
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
-    assert last.startswith(f"demo: {manifest.relative_to(tmp_path)}: damaged manifest: not JSON")
+    assert last.startswith(f"requests: {manifest.relative_to(tmp_path)}: damaged manifest: not JSON")
     assert "Traceback" not in done.stderr
 
 
 def test_a_termination_is_one_line_and_the_lock_is_given_back(tmp_path: Path) -> None:
     """What a spot machine, `ray job stop` or Ctrl-C does."""
-    command = [sys.executable, str(TOP / "jobs" / "demo.py"), "rows_per_part=1"]
+    command = [sys.executable, str(JOB), "rows_per_part=1"]
     child = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     began = time.monotonic()
     while not list(tmp_path.glob("runs/store/requests-*/*.parquet")):
@@ -156,10 +157,10 @@ def test_a_termination_is_one_line_and_the_lock_is_given_back(tmp_path: Path) ->
     _, errors = child.communicate(timeout=60)
     assert child.returncode == 1
     assert errors.splitlines()[-1] == (
-        "demo: interrupted; what is finished is kept: the same command goes on from there"
+        "requests: interrupted; what is finished is kept: the same command goes on from there"
     )
     assert not list(tmp_path.glob("runs/store/*/_lock/*"))
-    assert "going on from" in demo(tmp_path).stderr
+    assert "going on from" in start(tmp_path).stderr
 
 
 def _seconds(*command: str) -> float:
@@ -195,6 +196,6 @@ print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)
 
 
 def test_output_into_a_closed_pipe_is_no_accident(tmp_path: Path) -> None:
-    line = f"{sys.executable} {TOP}/jobs/demo.py --help | true"
+    line = f"{sys.executable} {JOB} --help | true"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stderr == ""

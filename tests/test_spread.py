@@ -1,0 +1,113 @@
+"""Parts made by actors on a real Ray: whole, once, whatever dies."""
+
+import functools
+import os
+import signal
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from xlnu import steps
+from xlnu.errors import Halt, UserError
+from xlnu.progress import Display
+from xlnu.rows import ROW, row_id
+from xlnu.spread import Placed, PoolConfig, call, place, spread
+from xlnu.steps import Part, Result, Step, Together, Work
+from xlnu.store import Store
+
+pytestmark = pytest.mark.usefixtures("ray_here")
+
+SCHEMA = pa.schema([*ROW, pa.field("n", pa.int64())])
+
+
+class Numbers:
+    """A stage: it notes each call in a folder, and dies, halts or fails where it is told to, once."""
+
+    def __init__(self, folder: str, at: int, how: str, placed: Placed) -> None:
+        self.folder, self.at, self.how, self.placed = Path(folder), at, how, placed
+        if how == "no model":
+            raise UserError("model: there is none")
+
+    def __call__(self, step: str, part: Part) -> tuple[pa.Table, int]:
+        first = not (self.folder / f"{step}-{part.index}").exists()
+        with (self.folder / f"{step}-{part.index}").open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        if first and part.index == self.at and step == "a":
+            if self.how == "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if self.how == "halt":
+                raise Halt("the server is gone")
+        rows = [{"id": row_id(n), "reject": None, "n": n} for n in range(part.start, part.stop)]
+        return pa.Table.from_pylist(rows, schema=SCHEMA), 3
+
+
+def do(folder: Path, how: str = "", actors: int = 1, size: int = 5, names: str = "ab") -> dict[str, Result]:
+    calls = folder / "calls"
+    calls.mkdir(exist_ok=True)
+    pool = PoolConfig()
+    pool.actors, pool.cpus = actors, 1
+
+    def run(works: dict[str, Work]) -> dict[str, int]:
+        stage = functools.partial(Numbers, str(calls), 3, how)
+        return spread(works, dict.fromkeys(works, 40), size, stage, pool)
+
+    together = Together("numbers", run)
+    todo = [Step(name, {}, together) for name in names]
+    return steps.run(todo, Store(str(folder / "store")), Display())
+
+
+def content(made: dict[str, Result]) -> list[list[int]]:
+    return [one.table(["n"])["n"].to_pylist() for one in made.values()]
+
+
+def calls(folder: Path) -> dict[str, int]:
+    return {path.name: len(path.read_text().split()) for path in sorted((folder / "calls").iterdir())}
+
+
+@pytest.mark.parametrize(("actors", "size"), [(1, 5), (2, 5), (2, 3), (1, 100)])
+def test_actors_and_the_size_of_parts_change_nothing(tmp_path: Path, actors: int, size: int) -> None:
+    assert content(do(tmp_path, actors=actors, size=size)) == [list(range(40))] * 2
+    assert set(calls(tmp_path).values()) == {1}
+    workers = {pid for path in (tmp_path / "calls").iterdir() for pid in path.read_text().split()}
+    assert len(workers) <= actors
+
+
+def test_the_death_of_an_actor_costs_the_part_under_way_and_no_other(tmp_path: Path) -> None:
+    assert content(do(tmp_path, "die")) == [list(range(40))] * 2
+    assert calls(tmp_path) == {f"{step}-{i}": 2 if (step, i) == ("a", 3) else 1 for step in "ab" for i in range(8)}
+
+
+def test_what_stops_a_stage_stops_the_run_in_its_words_and_the_rest_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(Halt, match=r"^the server is gone$") as caught:
+        do(tmp_path, "halt")
+    assert not isinstance(caught.value, UserError)
+    before = calls(tmp_path)
+    assert content(do(tmp_path)) == [list(range(40))] * 2
+    again = {name for name, n in calls(tmp_path).items() if n > before.get(name, 0)}
+    kept = {name for name in before if name not in again}
+    assert kept >= {"a-0", "a-1", "a-2"}
+
+
+def test_a_users_mistake_that_shows_in_an_actor_stays_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^model: there is none$"):
+        do(tmp_path, "no model")
+
+
+def test_an_actor_that_fits_nowhere_is_refused_at_once() -> None:
+    pool = PoolConfig()
+    pool.cpus = 1000
+    with pytest.raises(UserError, match=r"an actor with 1000 cores fits on no machine here \(\d+ cores, 0 GPUs\)"):
+        place(pool)
+    pool.cpus, pool.gpus = 0, 1
+    with pytest.raises(UserError, match="an actor with 1 cores and 1 GPUs fits on no machine here"):
+        place(pool)
+
+
+def _refuse(why: str) -> None:
+    raise UserError(why)
+
+
+def test_a_function_called_elsewhere_halts_here() -> None:
+    with pytest.raises(UserError, match=r"^not a model$"):
+        call(_refuse, "not a model", display=Display())

@@ -1,0 +1,80 @@
+"""COMETKiwi by comet's own class, without Lightning's trainer, which costs a tenth of a second a call."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from xlnu.errors import UserError
+
+
+class CometScorer:
+    """Judges translations by their sources; one a process. `checkpoint` is a model.ckpt, or the folder above it."""
+
+    def __init__(self, checkpoint: str, *, batch_tokens: int, threads: int, device: str) -> None:
+        import torch
+
+        torch.set_num_threads(threads)  # Ray sets OMP_NUM_THREADS by itself
+        self.batch_tokens, self.device = batch_tokens, device
+        self.metric = _open(Path(checkpoint)).to(device).eval()
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        import torch
+
+        if not pairs:
+            return []
+        encoder = self.metric.encoder
+        texts = [translation for _, translation in pairs] + [source for source, _ in pairs]
+        limits: Any = {"truncation": True, "max_length": encoder.max_positions - 2}  # as comet's own, but unpadded
+        ids = encoder.tokenizer(texts, **limits)["input_ids"]
+        translations, sources = ids[: len(pairs)], ids[len(pairs) :]
+        lengths = [
+            min(len(one) + len(other), encoder.max_positions)
+            for one, other in zip(translations, sources, strict=True)
+        ]
+        order = sorted(range(len(pairs)), key=lengths.__getitem__, reverse=True)
+        found = []
+        with torch.inference_mode():
+            start = 0
+            while start < len(order):
+                rows = order[start : start + max(1, self.batch_tokens // lengths[order[start]])]
+                parts = [self._padded([side[row] for row in rows]) for side in (translations, sources)]
+                inputs = encoder.concat_sequences(parts)[0]
+                moved = {name: tensor.to(self.device, non_blocking=True) for name, tensor in inputs.items()}
+                found.append(self.metric(**moved).score)  # left where it is: reading it would wait for the GPU
+                start += len(rows)
+            scores = torch.cat(found).tolist()
+        return [score for _, score in sorted(zip(order, scores, strict=True))]
+
+    def _padded(self, ids: list[list[int]]) -> dict[str, Any]:
+        import torch
+        from torch.nn.utils.rnn import pad_sequence
+
+        pad = self.metric.encoder.tokenizer.pad_token_id
+        rows = [torch.tensor(one) for one in ids]
+        return {"input_ids": pad_sequence(rows, batch_first=True, padding_value=pad)}
+
+
+def _open(checkpoint: Path) -> Any:
+    path = checkpoint / "checkpoints" / "model.ckpt" if checkpoint.is_dir() else checkpoint
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; name a COMET checkpoint's folder, or the model.ckpt in it")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pkg_resources, of what an older Lightning has saved
+        from comet import load_from_checkpoint
+        from comet.models import UnifiedMetric
+
+        for name in ("comet", "pytorch_lightning"):  # after the import, which sets the level of the second
+            logging.getLogger(name).setLevel(logging.ERROR)
+        # Weights that are missing would stay random; comet lets that pass, for what is left over is harmless.
+        warnings.filterwarnings("error", message="Found keys that are in the model state dict but not in")
+        try:
+            metric = load_from_checkpoint(str(path.absolute()))
+        except Exception as error:  # comet's own are bare Exceptions; a file that is none raises whatever it likes
+            why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise UserError(f"{path}: comet cannot open it: {why}") from error
+    if type(metric) is not UnifiedMetric or metric.requires_references():  # xCOMET's subclass scores otherwise
+        kind = f"{type(metric).__name__}{' that needs references' if metric.requires_references() else ''}"
+        raise UserError(f"{path}: a {kind}; take a UnifiedMetric that needs none, such as wmt22-cometkiwi-da")
+    return metric

@@ -1,0 +1,1 @@
+"""From instructions to a transfer set: SDRRL's data side, a file a stage."""

@@ -1,0 +1,32 @@
+"""What `python jobs/transfer.py` does: the steps of a transfer set, its report, and a page of samples to read."""
+
+from dataclasses import dataclass
+
+from xlnu.config import section, setting
+from xlnu.run import Run, RunConfig, print_out
+from xlnu.tiny.build import TinyConfig
+from xlnu.tiny.embed import embed
+from xlnu.transfer.build import SetConfig, TransferSet
+from xlnu.transfer.describe import samples
+from xlnu.transfer.samples import page
+from xlnu.transfer.score import COMET, ROUND_TRIP
+
+
+@dataclass
+class TransferJobConfig(SetConfig):
+    tiny: TinyConfig = section(TinyConfig)
+    samples: int = setting(12, "samples a language on the page for a human reader", at_least=0)
+    run: RunConfig = section(RunConfig)
+
+
+def work(config: TransferJobConfig, run: Run) -> None:
+    built, declared = embed(config, config.tiny, run.display, run.plan)
+    made = TransferSet(config, declared)
+    results = run.steps(made.steps)
+    if config.samples and made.chain.bitext:
+        transfer, given = config.transfer, made.ingredients(results)
+        taus = {COMET: transfer.tau, ROUND_TRIP: transfer.tau_round_trip}
+        shown = samples(transfer, given, config.samples)
+        run.put("samples.html", page(shown, made.source, taus, f"Samples of {len(given.languages)} languages"))
+        print_out(run.folder.place("samples.html"))
+    run.report(results, built.report() if built else None)
