@@ -155,3 +155,14 @@ def test_checking_leaves_nothing(store_uri: str) -> None:
     store.check(writable=False)
     store.check(writable=True)
     assert store.list("") == []
+
+
+def test_a_name_that_looks_compressed_changes_nothing(store_uri: str) -> None:
+    """pyarrow's streams guess a compression from the name, for writing and for reading."""
+    import gzip
+
+    store, data = Store(store_uri), gzip.compress(b"some text")
+    store.write("a.gz", data)
+    assert store.read("a.gz") == data
+    (entry,) = store.list("")
+    assert entry.size == len(data)

@@ -49,7 +49,7 @@ class Estimate:
 
     rows: int
     tokens: int = 0
-    hours: float = 0.0
+    hours: float | None = 0.0  # None: nobody knows
 
 
 @dataclass(frozen=True, eq=False)
@@ -373,8 +373,10 @@ def plan(steps: Sequence[Step], store: Store, price: float) -> str:
             continue
         share, full = _share_done(step, store), step.estimate or Estimate(rows=0)
         rest_of = 1 - share
-        left = Estimate(round(full.rows * rest_of), round(full.tokens * rest_of), full.hours * rest_of)
-        rest = Estimate(rest.rows + left.rows, rest.tokens + left.tokens, rest.hours + left.hours)
+        hours = None if full.hours is None else full.hours * rest_of
+        left = Estimate(round(full.rows * rest_of), round(full.tokens * rest_of), hours)
+        known = None if rest.hours is None or hours is None else rest.hours + hours
+        rest = Estimate(rest.rows + left.rows, rest.tokens + left.tokens, known)
         state = f"{share:.0%} done" if share else "to do"
         lines.append([step.name, step.address, state, *_cells(left, price)])
     lines.append(["left to do", "", "", *_cells(rest, price)])
@@ -387,6 +389,8 @@ def plan(steps: Sequence[Step], store: Store, price: float) -> str:
 
 
 def _cells(left: Estimate, price: float) -> list[str]:
+    if left.hours is None:
+        return [f"{left.rows:,}", f"{left.tokens:,}", "unknown", "unknown"]
     cost = f"{left.hours * price:,.2f}" if price else "no price"
     return [f"{left.rows:,}", f"{left.tokens:,}", f"{left.hours:,.4f}", cost]
 

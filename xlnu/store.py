@@ -83,7 +83,8 @@ class Store:
         path = posixpath.join(self.root, name)
         with self._told("written", name):
             if not self.local:
-                with self.fs.open_output_stream(path) as stream:
+                # compression is guessed from the name unless it is refused: x.gz would not come back as it went in
+                with self.fs.open_output_stream(path, compression=None) as stream:
                     stream.write(data)
                 return
             folder = os.path.dirname(path)
@@ -127,7 +128,8 @@ class Store:
 
     def read(self, name: str) -> bytes:
         """The file's bytes; FileNotFoundError when there is none."""
-        with self._told("read", name), self.fs.open_input_stream(posixpath.join(self.root, name)) as stream:
+        path = posixpath.join(self.root, name)
+        with self._told("read", name), self.fs.open_input_stream(path, compression=None) as stream:
             return bytes(stream.read())
 
     def list(self, folder: str) -> list[Entry]:

@@ -98,6 +98,7 @@ def test_batches_hold_as_many_tokens_as_fit_padding_included(built: Built, pairs
     assert sum(rows * longest for rows, longest in seen) < 1.2 * alone  # little of it is padding
     assert len(seen) < 1.5 * alone / 600
     assert shapes(opened(built.qe, 100), pairs[30:31]) == [(1, 512)]  # one that is larger goes alone
+    assert shapes(opened(built.qe, 1024), pairs[30:31] * 2) == [(2, 512)]  # what is cut off does not count
 
 
 def test_no_pairs_have_no_scores(scorer: CometScorer) -> None:
@@ -174,9 +175,11 @@ def test_a_metric_that_needs_references_is_refused(built: Built, tmp_path: Path)
     assert opened(either).score([("a", "b")]) == pytest.approx(predicted(opened(either).metric, [("a", "b")]))
 
 
-def test_weights_that_are_missing_are_not_left_random(built: Built, tmp_path: Path) -> None:
+def test_weights_that_are_missing_or_do_not_fit_are_not_left_random(built: Built, tmp_path: Path) -> None:
     folder = changed(built, tmp_path / "it", {}, drop="estimator.ff.0")
     assert "not in the checkpoint: ['estimator.ff.0.weight'" in refused(folder)
+    folder = changed(built, tmp_path / "other", {"hidden_sizes": [7, 5]})
+    assert "size mismatch for estimator.ff.0.weight" in refused(folder)
 
 
 def test_it_opens_and_scores_without_a_word(built: Built, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import bz2
 import gzip
+import io
 import json
 import lzma
 import os
@@ -14,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, load_dataset
 
 from xlnu.errors import UserError
 from xlnu.rows import INSTRUCTIONS, row_id
@@ -110,7 +111,7 @@ def chat(record: dict[str, str], role: str, user: str, answers: str, content: st
 CHATS = {
     "messages": [{"prompt": "other", "messages": chat(r, "role", "user", "assistant", "content")} for r in PLAIN],
     "ShareGPT": [{"id": 1, "conversations": chat(r, "from", "human", "gpt", "value")} for r in PLAIN],
-    "completion": [{"prompt": r["instruction"], "completion": r["output"]} for r in PLAIN],
+    "completion": [{"instruction": None, "prompt": r["instruction"], "completion": r["output"]} for r in PLAIN],
     "response": [{"messages": None, "prompt": r["instruction"], "response": r["output"]} for r in PLAIN],
 }
 
@@ -388,10 +389,10 @@ def test_an_array_is_read_no_further_than_its_error(tmp_path: Path) -> None:
     line = text[: text.index("Say 9000.")].count("\n") + 1
     path = written(tmp_path / "a.json", text)
     assert refusal(path).startswith(f"{path}:{line}:")
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file, io.TextIOWrapper(file, "utf-8") as there:
         with pytest.raises(UserError):
-            list(sources._Array(file, "a.json"))
-        assert file.buffer.tell() < len(text) / 2
+            list(sources._Array(there, "a.json"))
+        assert file.tell() < len(text) / 2
 
 
 # What is refused, and what a source is known by
@@ -418,8 +419,8 @@ def parquet_bytes(table: pa.Table) -> bytes:
         ("a.json", b"[1, 2]", "no record in it is an instruction (a.json:1: not an object); give "),
         (
             "a.jsonl",
-            b'{"text": "a", "id": 1}\n{"output": "x"}\n',
-            "no record in it is an instruction (a.jsonl:1: no instruction; its keys are text, id); give ",
+            b'{"text": "a", "\\n": 1}\n{"output": "x"}\n',
+            "no record in it is an instruction (a.jsonl:1: no instruction; its keys are 'text', '\\n'); give ",
         ),
         (
             "a.json.gz",
@@ -519,6 +520,30 @@ def test_a_name_that_the_hub_does_not_give_is_one_line_in_time(why: str, tmp_pat
         "give a file or folder",
     )
     assert re.fullmatch(f"{begin}.+; mend the name, or {end}\n", done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "split", "why"),
+    [
+        ("a.jsonl", lines(RECORDS), "train", ""),
+        ("a.jsonl", lines(RECORDS), "test", 'Unknown split "test". Should be one of '),
+        ("a.jsonl", '{"instruction": 1}\n{', "train", "An error occurred while generating the dataset"),
+        ("a.py", "import datasets", "train", "Dataset scripts are no longer supported"),
+    ],
+)
+def test_what_the_library_of_the_hub_loads_is_read_and_its_refusals_are_one_line(
+    tmp_path: Path, name: str, data: str, split: str, why: str
+) -> None:
+    there = written(tmp_path / "data" / name, data)
+    given = str(there) if name == "a.py" else str(there.parent)
+    found = sources._dataset(
+        lambda: load_dataset(given, split=split, cache_dir=str(tmp_path / "cache")), "x on the hub", "x/train"
+    )
+    if why:
+        with pytest.raises(UserError, match=f"x on the hub: cannot be read: {why}"):
+            list(found)
+    else:
+        assert list(found) == [(f"x/train:{n}", record) for n, record in enumerate(RECORDS, 1)]
 
 
 # Memory

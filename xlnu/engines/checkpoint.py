@@ -6,6 +6,7 @@ the commit the revision means, never of a path: a model that moved is the same m
 
 import hashlib
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ class Checkpoint:
     revision: str  # of the hub: the commit; of a folder: empty
     content: str  # of a folder: the hash of its files; of the hub: empty
     licence: str = "not stated"
+    parameters: int | None = None  # None: not known
 
     @property
     def identity(self) -> dict[str, str]:
@@ -54,7 +56,7 @@ def find(key: str, name: str, revision: str = "main") -> Checkpoint:
     if folder.is_dir():
         if not (folder / "config.json").is_file() and not list(folder.rglob("*.ckpt")):
             raise UserError(f"{key}: {name}: the folder holds no model: there is no config.json in it")
-        return Checkpoint(str(folder.absolute()), "", _hash_folder(folder), _licence(folder))
+        return Checkpoint(str(folder.absolute()), "", _hash_folder(folder), _licence(folder), _parameters(folder))
     if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
         why = "is a file; name the folder" if folder.exists() else "there is no such folder"
         raise UserError(f"{key}: {name}: {why} of a Hugging Face checkpoint")
@@ -69,7 +71,18 @@ def find(key: str, name: str, revision: str = "main") -> Checkpoint:
             f"{key}: {name}: no folder here, and the hub does not give it at {revision}: {why}"
         ) from None
     stated = info.card_data and info.card_data.get("license")
-    return Checkpoint(name, str(info.sha), "", stated or Checkpoint.licence)
+    weights = info.safetensors.total if info.safetensors else None
+    return Checkpoint(name, str(info.sha), "", stated or Checkpoint.licence, weights)
+
+
+def _parameters(folder: Path) -> int | None:
+    total = 0
+    for path in folder.glob("*.safetensors"):
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        total += sum(math.prod(about["shape"]) for name, about in header.items() if name != "__metadata__")
+    states = sum(path.stat().st_size for path in folder.rglob("*.ckpt"))  # COMET's: float32
+    return total or states // 4 or None
 
 
 def _licence(folder: Path) -> str:

@@ -72,7 +72,7 @@ def _open(checkpoint: Path) -> Any:
         try:
             metric = load_from_checkpoint(str(path.absolute()))
         except Exception as error:  # comet's own are bare Exceptions; a file that is none raises whatever it likes
-            why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            why = " ".join(str(error).split())[:300] or type(error).__name__
             raise UserError(f"{path}: comet cannot open it: {why}") from error
     if type(metric) is not UnifiedMetric or metric.requires_references():  # xCOMET's subclass scores otherwise
         kind = f"{type(metric).__name__}{' that needs references' if metric.requires_references() else ''}"

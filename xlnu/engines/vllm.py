@@ -25,7 +25,7 @@ def processor(model: str, gpus: int, actors: int, compute: str, batch: int) -> A
             "tensor_parallel_size": max(1, gpus),
             "enable_prefix_caching": True,  # the template's beginning is the same in every prompt
         },
-        concurrency=actors,
+        concurrency=(actors, actors),  # one number would let the pool begin with a single engine
         batch_size=batch,
         # each Ray is made for one vLLM, and its extra names which
         runtime_env={"pip": [f"ray[llm]=={ray.__version__}"]},

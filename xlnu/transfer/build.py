@@ -17,11 +17,12 @@ from xlnu.engines.open import (
 )
 from xlnu.errors import UserError
 from xlnu.languages import Language, resolve, resolve_all
-from xlnu.steps import Result, Rows, Step, Together, Work
+from xlnu.steps import Estimate, Result, Rows, Step, Together, Work
 from xlnu.transfer import (
     assemble,
     bitext,
     describe,
+    estimate,
     generate,
     instructions,
     mix,
@@ -66,14 +67,21 @@ class Chain:
 class TransferSet:
     """The steps of a transfer set in the order in which they are done; the last of them is the set."""
 
-    def __init__(self, config: SetConfig, declared: tuple[Language, ...] = ()) -> None:
+    def __init__(self, config: SetConfig, declared: tuple[Language, ...] = (), plan: bool = False) -> None:
+        """`plan`: with estimates of what the steps take, for which the source is read once."""
         self.config, self.steps = config, list[Step]()
         self.source = resolve(config.source, declared)
         self.languages = resolve_all(config.languages, declared)
         self._check()
         origin = sources.open_source(config.instructions)
+        self.amount = estimate.amount(origin) if plan else estimate.Amount(0, 0, 0)
         self.instructions = self._add(
-            Step("instructions", origin.fingerprint, functools.partial(instructions.write, source=origin))
+            Step(
+                "instructions",
+                origin.fingerprint,
+                functools.partial(instructions.write, source=origin),
+                estimate=Estimate(self.amount.rows),
+            )
         )
         self.llm = checkpoint_of("english", config.english.engine, config.english)
         self.llm_files = self._conversion("llm", self.llm, config.english, config.english.pool.gpus)
@@ -129,7 +137,8 @@ class TransferSet:
             return generate.generate(work, config, self._llm(work), work.inputs["instructions"])
 
         about = identity(self.llm, config.engine, config, config.pool.gpus) | generate.about(config)
-        return self._add(Step("english", about, run, _only(self.instructions, self.llm_files)))
+        takes = self.amount.answering(self.llm, config.pool.gpus)
+        return self._add(Step("english", about, run, _only(self.instructions, self.llm_files), estimate=takes))
 
     def _llm(self, work: Work) -> GeneratorSpec:
         config = self.config.english
@@ -246,7 +255,8 @@ class TransferSet:
         together, found = Together(f"{prefix}translated", run), dict[str, Step]()
         for name, way in ways.items():
             about = {**self._about_translator(way.target), "source": way.source.label, "target": way.target.label}
-            found[way.target.label] = self._add(Step(name, about, together, _only(distinct, self.mt_files)))
+            inputs = _only(distinct, self.mt_files)
+            found[way.target.label] = self._add(Step(name, about, together, inputs, estimate=self._takes()))
         return found
 
     def _about_translator(self, target: Language) -> dict[str, Any]:
@@ -276,8 +286,12 @@ class TransferSet:
         for name, language in names.items():
             inputs = _only(distinct, translated[language.label], self.mt_files)
             about = self._about_translator(self.source)
-            made[language.label] = self._add(Step(name, about, together, inputs))
+            made[language.label] = self._add(Step(name, about, together, inputs, estimate=self._takes()))
         return made
+
+    def _takes(self) -> Estimate:
+        config = self.config.translator
+        return self.amount.translating(self.mt, config.pool.gpus, config.beam)
 
     def _judged(self, prefix: str, chain: Chain, answer: str) -> None:
         config = self.config.quality
@@ -301,7 +315,9 @@ class TransferSet:
         for language, (name, gate) in zip(self.languages, gates.items(), strict=True):
             about = {"gate": gate} | (judge.identity if judge and gate == score.COMET else {})
             inputs = (self.english, chain.bitext[language.label])
-            chain.quality[language.label] = self._add(Step(name, about, together, inputs))
+            takes = self.amount.judging(judge if gate == score.COMET else None, config.pool.gpus)
+            takes = takes if gate == score.COMET else Estimate(self.amount.rows)
+            chain.quality[language.label] = self._add(Step(name, about, together, inputs, estimate=takes))
 
     # ------------------------------------------------------------------------------------------- the set
 

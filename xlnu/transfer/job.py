@@ -21,7 +21,7 @@ class TransferJobConfig(SetConfig):
 
 def work(config: TransferJobConfig, run: Run) -> None:
     built, declared = embed(config, config.tiny, run.display, run.plan)
-    made = TransferSet(config, declared)
+    made = TransferSet(config, declared, run.plan)
     results = run.steps(made.steps)
     if config.samples and made.chain.bitext:
         transfer, given = config.transfer, made.ingredients(results)

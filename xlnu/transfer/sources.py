@@ -132,7 +132,7 @@ def open_source(config: SourceConfig) -> Source:
 
 
 def _keys(record: Any) -> str:
-    return f"; its keys are {', '.join(record)[:200]}" if isinstance(record, dict) else ""
+    return f"; its keys are {', '.join(map(repr, record))[:200]}" if isinstance(record, dict) else ""
 
 
 # ---------------------------------------------------------------------------------------------- records

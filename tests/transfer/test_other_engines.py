@@ -1,0 +1,146 @@
+"""A transfer set by other engines than CTranslate2: transformers, a server over HTTP, the LLM for itself."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xlnu import steps
+from xlnu.config import load
+from xlnu.errors import UserError
+from xlnu.progress import Display
+from xlnu.steps import Result
+from xlnu.store import Store
+from xlnu.tiny.build import Built
+from xlnu.tiny.embed import embed
+from xlnu.transfer.build import TransferSet
+from xlnu.transfer.job import TransferJobConfig
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("ray_here")]
+
+CONFIG = Path(__file__).parents[2] / "configs" / "tiny" / "transfer.yaml"
+
+
+def planned(tiny: Built, *settings: str) -> TransferSet:
+    few = ["instructions.at_most=6", "languages=[qaa_Latn]", "transfer.flags=[]", "transfer.filter=none"]
+    arguments = [*few, "tiny.size=xs", f"tiny.cache={tiny.data.parent}", "english.reject=[]", *settings]
+    config = load(TransferJobConfig, str(CONFIG), arguments)
+    _, declared = embed(config, config.tiny, Display(), plan=False)
+    return TransferSet(config, declared)
+
+
+def make(store: Path, tiny: Built, *settings: str) -> dict[str, Result]:
+    return steps.run(planned(tiny, *settings).steps, Store(str(store)), Display())
+
+
+def rows(made: dict[str, Result], step: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = made[step].table().to_pylist()
+    return found
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        said = body["messages"][-1]["content"].rpartition("\n")[2]
+        choice = {"message": {"role": "assistant", "content": f"<{said}>"}, "finish_reason": "stop"}
+        reply = json.dumps({"choices": [choice], "usage": {"completion_tokens": len(said.split())}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(reply)))
+        self.end_headers()
+        self.wfile.write(reply)
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        serving = threading.Thread(target=server.serve_forever, args=(0.01,))
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+        serving.join()
+
+
+def test_a_server_answers_and_translates(tiny: Built, url: str, tmp_path: Path) -> None:
+    by_server = ("engine=openai", f"url={url}", "model=some-model")
+    settings = [f"{who}.{what}" for who in ("english", "translator") for what in by_server]
+    made = make(tmp_path, tiny, *settings)
+    for row in rows(made, "english"):
+        asked = row["input"] or row["instruction"]
+        assert (row["answer"], row["engine"], row["model"]) == (f"<{asked}>", "openai", "some-model")
+    (sentence, *_) = rows(made, "sentences")
+    (translated, *_) = rows(made, "translated_qaa_latn")
+    assert translated["text"] == f"<{sentence['text']}>"
+    assert {(row["engine"], row["model"]) for row in rows(made, "bitext_qaa_latn")} == {("openai", "some-model")}
+    assert "mt_ct2" not in made
+
+
+def test_the_llm_translates_for_itself_with_examples(tiny: Built, tmp_path: Path) -> None:
+    plan = planned(tiny, "translator.engine=llm", "translator.shots=3", "translator.max_tokens=5")
+    assert len(plan.shots["qaa_Latn"]) == 3
+    made = steps.run(plan.steps, Store(str(tmp_path)), Display())
+    found = {(row["engine"], row["model"]) for row in rows(made, "bitext_qaa_latn")}
+    assert found == {("llm", rows(made, "english")[0]["model"])}
+    assert "mt_ct2" not in made
+
+
+def test_transformers_draws_by_the_seed(tiny: Built, tmp_path: Path) -> None:
+    drawn = ("english.engine=hf", "english.temperature=1.5", "english.max_new_tokens=8", "translator.engine=hf")
+    first, other, again = (
+        make(tmp_path / str(i), tiny, *drawn, f"english.seed={seed}", "english.rows_per_part=4")
+        for i, seed in enumerate((0, 1, 0))
+    )
+    answers = [[row["answer"] for row in rows(made, "english")] for made in (first, other, again)]
+    assert answers[0] == answers[2] != answers[1]
+    assert rows(first, "transfer") == rows(again, "transfer")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["english.temperature=1"], "english.temperature: the engine ct2 cannot draw by a seed of each row; take"),
+        (["english.engine=openai"], "english.url: the engine openai needs the server's address"),
+        (
+            ["translator.engine=hf", "translator.compute=int8"],
+            "translator.compute: the engine hf has no int8; take",
+        ),
+        (["languages=[eng_Latn]"], "languages: eng_Latn is the source language itself"),
+        (["languages=[]"], "languages: name at least one"),
+        (
+            ["english.model=/nowhere"],
+            "english.model: /nowhere: there is no such folder of a Hugging Face checkpoint",
+        ),
+        (["english.model=/etc/hostname"], "english.model: /etc/hostname: is a file; name the folder of a Hugging"),
+        (["english.model=/etc"], "english.model: /etc: the folder holds no model: there is no config.json in it"),
+        (["english.model=tiny:lm"], "tiny:lm: the tiny world has no 'lm': there are 'llm', 'mt', 'qe', 'data'"),
+        (
+            ["translator.engine=llm", "english.engine=vllm"],
+            "translator.engine: llm needs english.engine=ct2, hf or",
+        ),
+        (
+            ["transfer.parallel.target=''"],
+            "transfer.parallel.target: must be given beside transfer.parallel.source",
+        ),
+        (["transfer.parallel.target=/x"], "transfer.parallel: /x: no such file, though its other half is there"),
+    ],
+)
+def test_a_mistake_is_one_line_before_any_work(tiny: Built, settings: list[str], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        planned(tiny, *settings)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_model_on_the_hub_that_cannot_be_had_is_one_line(tiny: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(
+        UserError, match=r"english\.model: some/model: no folder here, and the hub does not give it"
+    ):
+        planned(tiny, "english.model=some/model")
