@@ -115,12 +115,16 @@ def spread(
     todo = [(name, part) for name, work in works.items() for part in work.todo(rows[name], rows_per_part, folder)]
     if not todo:
         return rows
-    connect(next(iter(works.values())).task.display)
+    some_work = next(iter(works.values()))
+    display, store = some_work.task.display, some_work.write_part.store
+    connect(display)
     _quiet()
     import ray
     from ray.data import ActorPoolStrategy
 
     placed = place(pool)
+    if store.local and len(ray.nodes()) > 1:  # type: ignore[no-untyped-call]
+        display.say(f"{store.label}: a local folder: every machine must see the same one there")
     writers = {name: work.write_part for name, work in works.items()}
     items = [{"step": name, "index": part.index, "start": part.start, "stop": part.stop} for name, part in todo]
     made = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(

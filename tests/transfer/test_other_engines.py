@@ -1,6 +1,7 @@
 """A transfer set by other engines than CTranslate2: transformers, a server over HTTP, the LLM for itself."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -144,3 +145,28 @@ def test_a_model_on_the_hub_that_cannot_be_had_is_one_line(tiny: Built, monkeypa
         UserError, match=r"english\.model: some/model: no folder here, and the hub does not give it"
     ):
         planned(tiny, "english.model=some/model")
+
+
+@pytest.mark.skipif("XLNU_REAL_DATA" not in os.environ, reason="XLNU_REAL_DATA names no folder of real data")
+@pytest.mark.parametrize("name", ["llms_from_scratch_instruction-data.json", "self_instruct_seed_tasks.jsonl"])
+def test_real_text_comes_through_every_step_character_for_character(name: str, tmp_path: Path) -> None:
+    path = Path(os.environ["XLNU_REAL_DATA"], "instructions", name)
+    echo = [f"{who}.{what}=echo" for who in ("english", "translator") for what in ("engine", "model")]
+    arguments = [
+        *echo,
+        f"instructions.path={path}",
+        "languages=[swh_Latn]",
+        "english.reject=[]",
+        "transfer.flags=[]",
+    ]
+    config = load(TransferJobConfig, None, [*arguments, "transfer.families.gold_tgt_tgt=1"])
+    made = steps.run(TransferSet(config).steps, Store(str(tmp_path)), Display())
+    sources = [row for row in rows(made, "english") if row["reject"] is None]
+    assert len(sources) == {"l": 1075, "s": 175}[name[0]]
+    translated, gold = rows(made, "bitext_swh_latn"), rows(made, "gold_bitext_swh_latn")
+    for source, row, answer in zip(sources, translated, gold, strict=True):
+        fields = ("instruction", "input", "answer")
+        assert [row[field] for field in fields] == [source[field] for field in fields]
+        assert answer["answer"] == source["output"]
+        assert row["question_round_trip"] > 0.99, "what comes back as it went has the highest chrF"
+    assert made["transfer"].manifest.rejected == {}
