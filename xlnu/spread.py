@@ -11,6 +11,8 @@ every CPU while another waits for one hang without a word.
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -58,6 +60,15 @@ def connect(display: Display) -> None:
 
     if ray.is_initialized():
         return
+    ours = signal.getsignal(signal.SIGTERM)
+    _init(display)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, ours)  # Ray puts its own in its place, which ends the process as if by a bug
+
+
+def _init(display: Display) -> None:
+    import ray
+
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = os.environ.get("RAY_ADDRESS")
     if address:

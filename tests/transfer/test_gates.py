@@ -116,7 +116,7 @@ def test_a_source_that_repeats_itself_may_be_translated() -> None:
     assert of_english("very very very very very good", "sehr sehr sehr sehr sehr gut", "deu_Latn") == []
     assert of_english("Ha ha ha ha!", "Ха-ха-ха-ха-ха-ха-ха!", "rus_Cyrl") == []
     assert of_english("Ha ha ha ha!", "Ха" * 30, "rus_Cyrl") == ["repetition", "length ratio"]
-    assert of_english("It is good on www.example.org.", "gut " * 5, "deu_Latn") == ["repetition"]
+    assert of_english("Brrrrr, it is so cold.", "kalt " * 5, "deu_Latn") == ["repetition"]
 
 
 FRENCH = "Le chat dort sur le toit chaud."

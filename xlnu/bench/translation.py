@@ -46,7 +46,7 @@ Said = list[tuple[str, int]]  # each sentence's translation, and the tokens made
 
 @dataclass(frozen=True)
 class Shape:
-    """The model and the work; as it stands, NLLB-600M's, and some 30 s of it on two cores."""
+    """The model and the work; as it stands, NLLB-600M's, and on two cores some 30 s of its work."""
 
     hidden: int = 1024
     layers: int = 12  # of the encoder, and as many of the decoder
@@ -75,7 +75,7 @@ def made_words(drawings: int) -> list[str]:
 
 
 def made_sentences(words: Sequence[str], number: int) -> list[str]:
-    """Sentences of 5 to 30 of them: 25 tokens in the mean, as an instruction's sentences have."""
+    """Sentences of 5 to 30 of them, 22 tokens in the mean."""
     drawn = random.Random(1)
     return [" ".join(drawn.choices(words, k=drawn.randint(5, 30))).capitalize() + "." for _ in range(number)]
 
@@ -130,7 +130,8 @@ class World:
     def tokenizer(self) -> Any:
         from transformers import AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(self.folder / "model")  # type: ignore[no-untyped-call]
+        folder = self.folder / "store" / "converted" / "tokenizer"
+        return AutoTokenizer.from_pretrained(folder)  # type: ignore[no-untyped-call]
 
     @cached_property
     def asked(self) -> list[list[str]]:

@@ -3,9 +3,11 @@
 import posixpath
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from xlnu import manifest
@@ -34,13 +36,15 @@ def write_card(
     rejected = Counter[str]()
     words = {name: Counter[str]() for name in ("words", "known", "switched")}
     for folder, table in _tables(work):
-        for row in table.to_pylist():
-            if folder == REJECTED:
-                rejected[row["reject"]] += 1
-                continue
-            counts[row["language"], row["family"], folder] += 1
+        if folder == REJECTED:
+            reasons = pc.value_counts(table["reject"]).to_pylist()
+            rejected.update({each["values"]: each["counts"] for each in reasons})
+            continue
+        sums = [(name, "sum") for name in words]
+        for row in table.group_by(["language", "family"]).aggregate([([], "count_all"), *sums]).to_pylist():
+            counts[row["language"], row["family"], folder] += row["count_all"]
             for name, by_language in words.items():
-                by_language[row["language"]] += row[name]
+                by_language[row["language"]] += row[f"{name}_sum"]
     of_rows = sorted({(language, family) for language, family, _ in counts})
     facts = Facts(
         title=f"Transfer set: {given.source.name} to {len(given.languages)} languages",
@@ -63,7 +67,7 @@ def write_card(
     work.write_part.store.write(posixpath.join(work.write_part.address, CARD), card(facts))
 
 
-def _tables(work: Work) -> Any:
+def _tables(work: Work) -> Iterator[tuple[str, pa.Table]]:
     store, address = work.write_part.store, work.write_part.address
     columns = ["language", "family", "words", "known", "switched", "reject"]
     for entry in manifest.data_files(store, address):
@@ -73,7 +77,7 @@ def _tables(work: Work) -> Any:
             yield folder, pq.read_table(path, columns=columns, filesystem=store.fs)
 
 
-def _batches(rows: Rows, columns: Sequence[str]) -> Any:
+def _batches(rows: Rows, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     for start in range(0, len(rows), AT_ONCE):
         yield from rows.read(start, min(start + AT_ONCE, len(rows)), columns).to_pylist()
 

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from xlnu.config import section, setting
+from xlnu.errors import Halt
 from xlnu.run import Run, RunConfig, print_out
+from xlnu.steps import Result
 from xlnu.tiny.build import TinyConfig
 from xlnu.tiny.embed import embed
 from xlnu.transfer.build import SetConfig, TransferSet
@@ -30,3 +32,13 @@ def work(config: TransferJobConfig, run: Run) -> None:
         run.put("samples.html", page(shown, made.source, taus, f"Samples of {len(given.languages)} languages"))
         print_out(run.folder.place("samples.html"))
     run.report(results, built.report() if built else None)
+    if not results["transfer"].manifest.rows_out:
+        raise Halt(f"the set is empty: {_why(results)}")
+
+
+def _why(results: dict[str, Result]) -> str:
+    """Where the rows went: the first step that let none through."""
+    manifests = (result.manifest for result in results.values())
+    first = next(each for each in manifests if each.name == "transfer" or (each.rows_in and not each.rows_out))
+    reasons = "; ".join(f"{n:,} {reason}" for reason, n in first.rejected.items())
+    return f"{first.name} rejected all of its {first.rows_in:,} rows ({reasons or 'no family has any'})"
