@@ -11,7 +11,9 @@ every CPU while another waits for one hang without a word.
 
 import logging
 import os
+import re
 import signal
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -74,6 +76,8 @@ def _init(display: Display) -> None:
     if address:
         display.say(f"ray: {address}")
         try:
+            if re.fullmatch(r"[\w.-]+:\d+", address):  # Ray itself tries for many minutes
+                socket.create_connection((address.partition(":")[0], int(address.partition(":")[2])), 20).close()
             ray.init(log_to_driver=False, logging_level=logging.ERROR)
         except (ValueError, OSError, RuntimeError) as error:  # ConnectionError and Ray's own among them
             why = (str(error).strip().splitlines() or [type(error).__name__])[0]

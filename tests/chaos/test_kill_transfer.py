@@ -28,7 +28,7 @@ from xlnu.tiny.build import Built
 pytestmark = pytest.mark.timeout(1800)
 
 TOP = Path(__file__).parents[2]
-KILLS = int(os.environ.get("XLNU_KILLS", "5"))
+KILLS = int(os.environ.get("XLNU_KILLS", "2"))
 FEW = [
     "instructions.at_most=90", "languages=[qaa_Latn, qag_Armn]", "transfer.parallel.pairs=20", "samples=2",
     "english.rows_per_part=12", "translator.sentences_per_part=12", "quality.rows_per_part=12",
@@ -52,7 +52,7 @@ def cluster() -> Iterator[dict[str, str]]:
         )
         assert head.stdout is not None
         line = next(line for line in head.stdout if "--address=" in line)
-        address = re.search(r"[\d.]+:\d+", line)
+        address = re.search(r"(?<=--address=')[\d.]+:\d+", line)
         assert address is not None
         yield {**environment, "RAY_ADDRESS": address[0]}
         os.killpg(head.pid, signal.SIGKILL)

@@ -1,6 +1,7 @@
 """`python jobs/transfer.py` as a user runs it, with an echo for the models."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -19,9 +20,7 @@ def command(*settings: str) -> list[str]:
 
 
 def run(folder: Path, *settings: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*settings), cwd=folder, capture_output=True, text=True, check=False, timeout=200
-    )
+    return subprocess.run(command(*settings), cwd=folder, capture_output=True, text=True, check=False, timeout=200)
 
 
 @pytest.fixture
@@ -80,3 +79,12 @@ def test_a_termination_is_said_in_one_line_and_the_same_command_goes_on(folder: 
     )
     assert "Traceback" not in errors
     assert not list(folder.glob("runs/store/*/_lock/*"))
+
+
+def test_a_cluster_that_does_not_answer_is_said_at_once(folder: Path) -> None:
+    environment = {**os.environ, "RAY_ADDRESS": "127.0.0.1:9"}
+    began = time.monotonic()
+    done = subprocess.run(command(), cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("transfer: RAY_ADDRESS: 127.0.0.1:9: no cluster answers there: ")
+    assert time.monotonic() - began < 60

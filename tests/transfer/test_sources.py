@@ -23,8 +23,9 @@ from xlnu.store import Store
 from xlnu.tiny.files import write_all
 from xlnu.tiny.sizes import SIZES
 from xlnu.tiny.world import World
-from xlnu.transfer import sources
-from xlnu.transfer.sources import Row, SourceConfig, open_source
+from xlnu.transfer import reading
+from xlnu.transfer.records import Row
+from xlnu.transfer.sources import SourceConfig, open_source
 
 RECORDS = [
     {"instruction": "Name a colour.", "input": "", "output": "Red."},
@@ -353,9 +354,9 @@ def test_an_array_read_in_pieces_of_any_size_is_what_json_reads(
     for indent in (None, 2):
         path = written(tmp_path / "a.json", text := " \n" + json.dumps(made, indent=indent) + "\n ")
         for size in range(1, 60):
-            monkeypatch.setattr(sources, "PIECE", size)
+            monkeypatch.setattr(reading, "PIECE", size)
             with path.open(encoding="utf-8") as file:
-                found = list(sources._Array(file, "a.json"))
+                found = list(reading.Array(file, "a.json"))
             assert [one for _, _, one in found] == made
             where = [text.split("\n")[line - 1][column - 1 :] for line, column, _ in found]
             assert all(json.dumps(m)[0] == there[0] for m, there in zip(made, where, strict=True))
@@ -391,7 +392,7 @@ def test_an_array_is_read_no_further_than_its_error(tmp_path: Path) -> None:
     assert refusal(path).startswith(f"{path}:{line}:")
     with path.open("rb") as file, io.TextIOWrapper(file, "utf-8") as there:
         with pytest.raises(UserError):
-            list(sources._Array(there, "a.json"))
+            list(reading.Array(there, "a.json"))
         assert file.tell() < len(text) / 2
 
 
@@ -536,7 +537,7 @@ def test_what_the_library_of_the_hub_loads_is_read_and_its_refusals_are_one_line
 ) -> None:
     there = written(tmp_path / "data" / name, data)
     given = str(there) if name == "a.py" else str(there.parent)
-    found = sources._dataset(
+    found = reading.of_dataset(
         lambda: load_dataset(given, split=split, cache_dir=str(tmp_path / "cache")), "x on the hub", "x/train"
     )
     if why:

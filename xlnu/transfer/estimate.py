@@ -1,4 +1,4 @@
-"""What the steps of a transfer set will take, from the sizes of texts and models: for --plan, and right within a few.
+"""What the steps of a transfer set take, from the sizes of texts and models: for --plan, and right within a few.
 
 Time is known for processors only, from one measurement: 263 tokens/s of a translator of 615M parameters in int8 on
 two cores, greedy. Cost grows with parameters and beams. For GPUs nothing was measured, and no time is given.
