@@ -36,6 +36,9 @@ class Numbers:
         if first and part.index == self.at and step == "a":
             if self.how == "die":
                 os.kill(os.getpid(), signal.SIGKILL)
+            if self.how == "always die":
+                (self.folder / f"{step}-{part.index}").unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
             if self.how == "halt":
                 raise Halt("the server is gone")
         rows = [{"id": row_id(n), "reject": None, "n": n} for n in range(part.start, part.stop)]
@@ -76,6 +79,11 @@ def test_actors_and_the_size_of_parts_change_nothing(tmp_path: Path, actors: int
 def test_the_death_of_an_actor_costs_the_part_under_way_and_no_other(tmp_path: Path) -> None:
     assert content(do(tmp_path, "die")) == [list(range(40))] * 2
     assert calls(tmp_path) == {f"{step}-{i}": 2 if (step, i) == ("a", 3) else 1 for step in "ab" for i in range(8)}
+
+
+def test_an_actor_that_always_dies_stops_the_run(tmp_path: Path) -> None:
+    with pytest.raises(Halt, match=r"^a: an actor died 10 times, most often for want of memory"):
+        do(tmp_path, "always die")
 
 
 def test_what_stops_a_stage_stops_the_run_in_its_words_and_the_rest_is_kept(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import re
 import signal
 import socket
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -26,6 +27,8 @@ from xlnu.config import setting
 from xlnu.errors import Halt, UserError
 from xlnu.progress import Display
 from xlnu.steps import Part, Work, Writer
+
+LIVES = 10  # of an actor; Ray Data's own number is without end, and so is then a model that fits in no memory
 
 
 @dataclass
@@ -136,6 +139,7 @@ def spread(
     _quiet()
     import ray
     from ray.data import ActorPoolStrategy
+    from ray.exceptions import RayActorError
 
     placed = place(pool)
     if store.local and len(ray.nodes()) > 1:  # type: ignore[no-untyped-call]
@@ -149,11 +153,17 @@ def spread(
         num_cpus=placed.cpus,
         num_gpus=placed.gpus,
         compute=ActorPoolStrategy(size=min(placed.actors, len(items))),
+        ray_remote_args_fn=_lives,
     )
-    for one in made.iter_rows():
-        if one["halt"]:
-            raise (UserError if one["mistake"] else Halt)(one["halt"])
-        works[one["step"]].wrote(Part(one["index"], one["start"], one["stop"]), one["tokens"])
+    try:
+        for one in made.iter_rows():
+            if one["halt"]:
+                raise (UserError if one["mistake"] else Halt)(one["halt"])
+            works[one["step"]].wrote(Part(one["index"], one["start"], one["stop"]), one["tokens"])
+    except RayActorError:
+        why = "most often for want of memory: take fewer actors, a smaller model or smaller batches"
+        name = " ".join(sorted({name for name, _ in todo})[:1])
+        raise Halt(f"{name}: an actor died {LIVES} times, {why}; what is finished is kept") from None
     return rows
 
 
@@ -173,6 +183,10 @@ def _called(function: Callable[..., None], arguments: tuple[Any, ...]) -> Halt |
     except Halt as halt:
         return halt
     return None
+
+
+def _lives() -> dict[str, int]:
+    return {"max_restarts": LIVES, "max_task_retries": LIVES}
 
 
 class _Actor:
@@ -201,7 +215,10 @@ class _Actor:
 
 def _quiet() -> None:
     """Progress is ours to show; Ray Data's own lines are for what goes wrong."""
+    import ray.util.annotations
     from ray.data import DataContext
 
+    # it asks for restarts by a parameter of their own, which 2.60 does not have
+    warnings.filterwarnings("ignore", category=ray.util.annotations.RayDeprecationWarning)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     DataContext.get_current().enable_progress_bars = False

@@ -130,7 +130,11 @@ def test_transformers_draws_by_the_seed(tiny: Built, tmp_path: Path) -> None:
             ["transfer.parallel.target=''"],
             "transfer.parallel.target: must be given beside transfer.parallel.source",
         ),
-        (["transfer.parallel.target=/x"], "transfer.parallel: /x: no such file, though its other half is there"),
+        (
+            ["transfer.parallel.target=/{target}"],
+            "transfer.parallel: /qaa_Latn: no such file, though its other half",
+        ),
+        (["transfer.switch.dictionaries=en-fr.txt"], "transfer.switch.dictionaries: en-fr.txt: names no language"),
     ],
 )
 def test_a_mistake_is_one_line_before_any_work(tiny: Built, settings: list[str], message: str) -> None:

@@ -83,8 +83,8 @@ class Ct2Translator:
         assert end is not None
         if not texts:
             return []
-        encoded = self.tokenizer(list(texts), add_special_tokens=False).encodings
-        asked = [self.framing.source(one.tokens[: self.longest], begin, end) for one in encoded]
+        pieces = self._pieces(texts)
+        asked = [self.framing.source(one[: self.longest], begin, end) for one in pieces]
         prefix = self.framing.prefix(end)
         found = self.engine.translate_batch(
             asked,
@@ -97,13 +97,16 @@ class Ct2Translator:
         )
         hypotheses = [one.hypotheses[0][len(prefix) :] for one in found]
         ids = [self.tokenizer.convert_tokens_to_ids(tokens) for tokens in hypotheses]
-        written = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        written = self.tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return [
-            Translation(
-                text, len(tokens), tokens[-1:] != [self.tokenizer.eos_token] or len(one.tokens) > self.longest
-            )
-            for text, tokens, one in zip(written, hypotheses, encoded, strict=True)
+            Translation(text, len(tokens), tokens[-1:] != [self.tokenizer.eos_token] or len(one) > self.longest)
+            for text, tokens, one in zip(written, hypotheses, pieces, strict=True)
         ]
+
+    def _pieces(self, texts: Sequence[str]) -> list[list[str]]:
+        if self.tokenizer.is_fast:  # all at once, in Rust
+            return [one.tokens for one in self.tokenizer(list(texts), add_special_tokens=False).encodings]
+        return [self.tokenizer.tokenize(text) for text in texts]  # M2M-100 has no fast one
 
 
 class Ct2Generator:
@@ -142,7 +145,8 @@ class Ct2Generator:
             return_end_token=True,
         )
         ids = [one.sequences_ids[0] for one in found]
-        written = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        # "cleaning up" is what Llama 3's tokenizer does unless it is told not to: "a != b" becomes "a!= b"
+        written = self.tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return [
             Answer(text.strip(), len(one), one[-1:] == [] or one[-1] not in self.ends)
             for text, one in zip(written, ids, strict=True)

@@ -72,7 +72,7 @@ class HfTranslator:
                 )
             for i, row in zip(batch, out[:, 1 + len(prefix) :].tolist(), strict=True):
                 whole = row[: row.index(stop) + 1] if stop in row else row
-                text = self.tokenizer.decode(whole, skip_special_tokens=True)
+                text = self.tokenizer.decode(whole, skip_special_tokens=True, clean_up_tokenization_spaces=False)
                 found[i] = Translation(text, len(whole), stop not in row or len(tokens[i]) > self.longest)
         return [one for one in found if one is not None]
 
@@ -110,8 +110,8 @@ class HfGenerator:
             for i, row in zip(batch, out[:, ids.shape[1] :].tolist(), strict=True):
                 stop = next((at for at, token in enumerate(row) if token in self.ends), None)
                 whole = row if stop is None else row[: stop + 1]
-                text = self.tokenizer.decode(whole, skip_special_tokens=True).strip()
-                found[i] = Answer(text, len(whole), stop is None)
+                text = self.tokenizer.decode(whole, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+                found[i] = Answer(text.strip(), len(whole), stop is None)
         return [one for one in found if one is not None]
 
 

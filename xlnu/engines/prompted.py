@@ -34,7 +34,7 @@ class PromptedTranslator:
         # Not as a system message: some chat templates (Gemma's) refuse those.
         asked = f"Translate from {source.name} to {target.name}. Answer with the translation only.\n\n"
         chat: list[Message] = []
-        for example, translated in self.shots.get(target.code, ()):
+        for example, translated in self.shots.get(target.label, ()):
             chat += [_says("user", asked + example), _says("assistant", translated)]
         chat.append(_says("user", asked + text))
         return Question(tuple(chat), seed=int(row_id(text, target.code)[:15], 16))

@@ -8,7 +8,7 @@ says why: how many candidates there are is known beforehand, and the step does n
 import functools
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -28,16 +28,45 @@ from xlnu.transfer.score import ROUND_TRIP
 
 Row = dict[str, Any]
 TRAIN, HELD_OUT, REJECTED = "train", "held_out", "rejected"
+NO_GOLD, NO_ANSWER = "the source gives no answer", "no answer"
 ROWS_AT_ONCE = 20_000  # some 20 MB in a worker
+
+
+Flag = Literal["empty", "cut off", "repetition", "wrong script", "copied source", "length ratio"]
+
+
+def _holds(*names: str) -> Callable[[str], None]:
+    def check(text: str) -> None:
+        try:
+            told = {name: f"<{name}>" for name in names}
+            filled = text.format(**told)
+        except (KeyError, IndexError, ValueError):
+            filled = ""
+        if not all(f"<{name}>" in filled for name in names):
+            raise ValueError(
+                f"it must hold {' and '.join('{' + name + '}' for name in names)}, and no other braces"
+            )
+
+    return check
 
 
 @dataclass
 class AskConfig:
     """What is said to the model around the texts, in the source language."""
 
-    cue: str = setting("Answer in {language}.", "follows a question whose answer is in another language")
-    translate: str = setting("Translate this sentence from {source} to {target}:\n{text}", "asks for a translation")
-    complete: str = setting("Complete this sentence in {language}:\n{text}", "asks for the rest of a sentence")
+    cue: str = setting(
+        "Answer in {language}.", "follows a question whose answer is in another language", check=_holds("language")
+    )
+    translate: str = setting(
+        "Translate this sentence from {source} to {target}:\n{text}",
+        "asks for a translation",
+        check=_holds("source", "target", "text"),
+    )
+    complete: str = setting(
+        "Complete this sentence in {language}:\n{text}",
+        "asks for the rest of a sentence",
+        check=_holds("language", "text"),
+    )
     lowercase: bool = setting(False, "write names of languages without capitals")
 
     def name(self, language: Language) -> str:
@@ -55,7 +84,7 @@ class TransferConfig:
     filter: Literal["tau", "none", "size"] = setting(
         "tau", "none: scores do not count; size: as none, with as many rows a language as tau would leave"
     )
-    flags: list[str] = setting(
+    flags: list[Flag] = setting(
         ["empty", "cut off", "repetition", "wrong script", "copied source", "length ratio"],
         "flags of a translation that reject it",
     )
@@ -209,7 +238,7 @@ class _Assemble:
     def _place(self, row: Row) -> str:
         if row["reject"]:
             return REJECTED
-        drawn = _draw(self.config.seed, "held out", row["parent"])
+        drawn = _draw(self.config.seed, "held out", row["seed_text"])
         return HELD_OUT if drawn < self.config.held_out * 2**64 else TRAIN
 
     def _contaminated(self, row: Row) -> str | None:
@@ -236,7 +265,8 @@ class _Assemble:
         question = user_turn(source["instruction"], source["input"])
         return {
             **_row(source["id"], self.given.source.label, family, source["origin"]),
-            "reject": None if answer else "the source gives no answer",
+            "seed_text": source["instruction"],
+            "reject": None if answer else NO_GOLD if gold else NO_ANSWER,
             "messages": _messages(source["system"], question, answer or ""),
             "llm": None if gold else f"{source['engine']} {source['model']}",
         }
@@ -295,8 +325,11 @@ class _Assemble:
             "llm": None if kind.gold else f"{source['engine']} {source['model']}",
             "translator": f"{bitext['engine']} {bitext['model']} beam {bitext['beam']}",
         }
-        gold_missing = "the source gives no answer" if kind.gold and not source["output"] else None
-        row["reject"] = bitext["reject"] or gold_missing or refuse(judged, self.config)
+        row["seed_text"] = source["instruction"]
+        gold_missing = NO_GOLD if kind.gold and not source["output"] else None
+        row["reject"] = (
+            bitext["reject"] or gold_missing or refuse(judged, self.config) or (None if said else NO_ANSWER)
+        )
         if row["reject"] is None and self.config.filter == "size":
             limit = self.limits[f"{language.label} {family}"]
             if _draw(self.config.seed, "size", source["id"]) >= limit:
@@ -325,10 +358,12 @@ class _Assemble:
             question, answer = ask.translate.format(**turned, text=pair["target"]), pair["source"]
         else:
             begin, answer = _begun(pair["target"], language, _draw(self.config.seed, "complete", pair["id"]))
+            answer = answer if begin else ""  # one word cannot be begun
             question = ask.complete.format(language=names["target"], text=begin)
         reject = None if answer else "too short to complete"
         row = _row(pair["id"], language.label, family, "parallel corpus")
-        return {**row, "reject": reject, "messages": _messages(None, question, answer)}
+        # corpora share their source sentences between languages: those go together
+        return {**row, "seed_text": pair["source"], "reject": reject, "messages": _messages(None, question, answer)}
 
     def _copies(self, family: Family, row: Row) -> Iterator[Row]:
         """As many as the family's weight; of a last one that is not whole, a share is left out, by its hash."""

@@ -110,6 +110,15 @@ class TransferSet:
         for language in self.languages:
             if language.code == self.source.code:
                 raise UserError(f"languages: {language.label} is the source language itself")
+        patterns = {
+            "transfer.switch.dictionaries": config.transfer.switch.dictionaries,
+            "transfer.parallel.target": config.transfer.parallel.target,
+        }
+        for key, pattern in patterns.items():
+            if pattern and "{target" not in pattern:
+                raise UserError(
+                    f"{key}: {pattern}: names no language, and would be every language's; put {{target}} in it"
+                )
         if config.english.engine == "ct2" and config.english.temperature:
             raise UserError(
                 "english.temperature: the engine ct2 cannot draw by a seed of each row; "
@@ -228,7 +237,7 @@ class TransferSet:
         chain, together = Chain(), Together(f"{prefix}bitext", rejoin)
         for language in self.languages:
             inputs = _only(pieces, distinct, translated[language.label], returned.get(language.label))
-            about = {"target": language.label, "translator": self._translator_name}
+            about = {"target": language.label}  # the translator's content is in the parent's address, not its name
             chain.bitext[language.label] = self._add(
                 Step(f"{prefix}bitext_{_slug(language)}", about, together, inputs)
             )
@@ -261,7 +270,8 @@ class TransferSet:
 
     def _about_translator(self, target: Language) -> dict[str, Any]:
         about = self.mt_identity | translate.about(self.config.translator)
-        return about | ({"examples": self.shots.get(target.label)} if self.shots else {})
+        shots = self.shots.get(target.label)
+        return about | ({"examples": shots} if shots else {})
 
     def _returned(self, prefix: str, distinct: Step, translated: dict[str, Step]) -> dict[str, Step]:
         """Only for languages that no quality model judges."""

@@ -5,6 +5,7 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -95,7 +96,9 @@ def _least(files: Corpus, n: int) -> dict[str, tuple[str, str]]:
 def _lines(files: Corpus) -> Iterator[tuple[str, str]]:
     number = 0
     try:
-        with open(files.source, encoding="utf-8") as one, open(files.target, encoding="utf-8") as other:
+        # only \n ends a line: a stray \r inside one would shift all that follow
+        how: Any = {"encoding": "utf-8-sig", "newline": "\n"}
+        with open(files.source, **how) as one, open(files.target, **how) as other:
             for left, right in zip(one, other, strict=True):
                 number += 1
                 if left.strip() and right.strip():

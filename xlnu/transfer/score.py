@@ -72,7 +72,7 @@ class _Judge:
     ) -> None:
         self.sources, self.translations, self.gates, self.answer = sources, translations, gates, answer
         self.scorer: Scorer | None = None
-        if judge is not None:
+        if judge is not None and COMET in gates.values():
             from xlnu.engines.comet import CometScorer
 
             device = "cuda" if placed.gpus else "cpu"
