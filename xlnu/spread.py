@@ -162,8 +162,7 @@ def spread(
             works[one["step"]].wrote(Part(one["index"], one["start"], one["stop"]), one["tokens"])
     except RayActorError:
         why = "most often for want of memory: take fewer actors, a smaller model or smaller batches"
-        name = " ".join(sorted({name for name, _ in todo})[:1])
-        raise Halt(f"{name}: an actor died {LIVES} times, {why}; what is finished is kept") from None
+        raise Halt(f"{todo[0][0]}: an actor died {LIVES} times, {why}; what is finished is kept") from None
     return rows
 
 
