@@ -136,6 +136,11 @@ TRANSFER = pa.schema(
             pa.list_(pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())])),
             nullable=False,
         ),
+        pa.field(
+            "teacher_question",
+            pa.string(),
+            metadata={"meaning": "in the source language, to an answer in it: what the LLM itself would be asked"},
+        ),
         pa.field("family", pa.string(), nullable=False),
         pa.field("origin", pa.string(), nullable=False, metadata={"meaning": "where the instruction was read"}),
         pa.field(

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from xlnu import machine
 from xlnu.config import setting
-from xlnu.errors import Halt, UserError
+from xlnu.errors import Halt, UserError, first_line
 from xlnu.progress import Display
 from xlnu.steps import Part, Work, Writer
 
@@ -83,8 +83,7 @@ def _init(display: Display) -> None:
                 socket.create_connection((address.partition(":")[0], int(address.partition(":")[2])), 20).close()
             ray.init(log_to_driver=False, logging_level=logging.ERROR)
         except (ValueError, OSError, RuntimeError) as error:  # ConnectionError and Ray's own among them
-            why = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise UserError(f"RAY_ADDRESS: {address}: no cluster answers there: {why}") from None
+            raise UserError(f"RAY_ADDRESS: {address}: no cluster answers there: {first_line(error)}") from None
         return
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # actors may be restarted here; each says so at length
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # nobody else is on it; and it is said at length, too

@@ -36,10 +36,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from xlnu import lock, machine, manifest
-from xlnu.errors import Halt
+from xlnu.cache import cache_folder
+from xlnu.errors import Halt, first_line
 from xlnu.manifest import Manifest
 from xlnu.progress import Display, Task
-from xlnu.store import Store, cache_folder
+from xlnu.store import Store
 
 PLAN = "_plan.json"  # [rows, rows per part]
 PART = re.compile(r"\d{6,}\.parquet")  # rows of ours; other Parquet a step leaves is a file like any other
@@ -124,13 +125,14 @@ class Writer:
             self.store.write(posixpath.join(self.address, folder, part.name), data.getvalue())
 
 
-def _read_part(store: Store, path: str, columns: list[str] | None) -> pa.Table:
+def read_part(store: Store, path: str, columns: list[str] | None) -> pa.Table:
+    """A part's rows; where the file is damaged, a Halt that says what to do."""
     try:
         return pq.read_table(path, columns=columns, filesystem=store.fs, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         place = store.place(posixpath.relpath(path, store.root))
         mend = f"delete it and any {manifest.NAME} beside it, and run again: only this part is made again"
-        raise Halt(f"{place}: damaged ({(str(error).splitlines() or ['unreadable'])[0]}); {mend}") from None
+        raise Halt(f"{place}: damaged ({first_line(error)}); {mend}") from None
 
 
 @dataclass(frozen=True)
@@ -148,20 +150,22 @@ class Result:
         return [posixpath.join(self.store.root, self.manifest.address, path) for path in files]
 
     def table(self, columns: list[str] | None = None) -> pa.Table:
-        return pa.concat_tables(_read_part(self.store, path, columns) for path in self.paths())
+        return pa.concat_tables(read_part(self.store, path, columns) for path in self.paths())
 
     def files(self) -> "Files":
         """What the step left beside tables, for whoever needs it as files on their own machine."""
         paths = tuple(file.path for file in self.manifest.files if file.rows is None)
         return Files(self.store, self.manifest.address, paths)
 
-    def rows(self, *, rejected: bool = False) -> "Rows":
+    def rows(self, folder: str = "", *, rejected: bool = False) -> "Rows":
         """The rows that go further, or all with the rejected among them, for whoever reads them piece by piece."""
+        paths = self.paths(folder)
         if rejected:
-            counts = [file.rows for file in self.manifest.files if file.rows is not None]
+            files = (file for file in self.manifest.files if file.path.startswith(folder))
+            counts = [file.rows for file in files if file.rows is not None]
         else:
-            counts = [_read_part(self.store, path, ["reject"])["reject"].null_count for path in self.paths()]
-        return Rows(self.store, tuple(self.paths()), tuple(accumulate(counts)), rejected)
+            counts = [read_part(self.store, path, ["reject"])["reject"].null_count for path in paths]
+        return Rows(self.store, tuple(paths), tuple(accumulate(counts)), rejected)
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,7 @@ class Rows:
         last = min(max(first, bisect_left(self.ends, stop)), len(self.paths) - 1)
         tables = []
         for at in range(first, last + 1):
-            table = _read_part(self.store, self.paths[at], wanted)
+            table = read_part(self.store, self.paths[at], wanted)
             kept = table if self.rejected else table.filter(pc.is_null(table["reject"]))
             before = self.ends[at - 1] if at else 0
             begin = max(0, start - before)
@@ -334,7 +338,7 @@ def _survey(step: Step, store: Store, rows_in: int, seconds: float) -> Manifest:
     for entry in manifest.data_files(store, step.address):
         rows = None
         if PART.fullmatch(posixpath.basename(entry.name)):
-            table = _read_part(store, posixpath.join(store.root, entry.name), ["id", "reject"])
+            table = read_part(store, posixpath.join(store.root, entry.name), ["id", "reject"])
             rows = table.num_rows
             ids.extend(map(hash, table["id"].to_pylist()))  # eight bytes a row, where the ids take fifty
             rejected.update(reason for reason in table["reject"].to_pylist() if reason is not None)

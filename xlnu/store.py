@@ -15,14 +15,9 @@ from pathlib import Path
 
 from pyarrow import ArrowException, fs
 
-from xlnu.errors import Halt, UserError
+from xlnu.errors import Halt, UserError, first_line
 
 UNFINISHED = ".unfinished-"  # what a killed local write leaves behind begins so
-
-
-def cache_folder(name: str) -> Path:
-    """A folder of ours in the user's cache: what lies there can be made again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "xlnu" / name
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ class Store:
             else:
                 self.fs, self.root = fs.LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
         except (ArrowException, OSError, ValueError) as error:
-            raise UserError(f"{self.label!a}: cannot be opened: {_first_line(error)}") from None
+            raise UserError(f"{self.label!a}: cannot be opened: {first_line(error)}") from None
         if not self.root.strip("/"):
             raise UserError(f"{self.label}: names no bucket or folder; give one, as s3://bucket/prefix")
         self.local = isinstance(self.fs, fs.LocalFileSystem)
@@ -158,7 +153,7 @@ class Store:
             if done == "read" and isinstance(error, FileNotFoundError):
                 raise
             again = "what is finished is kept: mend it and run the same command again"
-            raise Halt(f"{self.place(name)}: cannot be {done}: {_first_line(error)}; {again}") from error
+            raise Halt(f"{self.place(name)}: cannot be {done}: {first_line(error)}; {again}") from error
 
 
 def _walk(top: str) -> list[Entry]:
@@ -175,8 +170,3 @@ def _walk(top: str) -> list[Entry]:
                 status = os.stat(path)
                 entries.append(Entry(path, status.st_size, status.st_mtime))
     return entries
-
-
-def _first_line(error: BaseException) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return (text.splitlines() or [type(error).__name__])[0]

@@ -1,5 +1,6 @@
 from transformers import PreTrainedTokenizerFast
 
+from xlnu.engines.base import Question
 from xlnu.engines.chat import question, render
 from xlnu.tiny.build import Built
 
@@ -29,3 +30,40 @@ def test_without_one_the_prompt_is_alpacas(tiny: Built) -> None:
     assert "{x}" in squeezed[0]
     assert "Input" not in squeezed[0]
     assert "### Instruction: Be kind. Say it. ### Input: a cat ### Response:" in squeezed[1]
+
+
+def test_alpacas_prompt_keeps_what_was_said_before(tiny: Built) -> None:
+    tokenizer = opened(tiny)
+    tokenizer.chat_template = None
+    said = (("user", "first question"), ("assistant", "first answer"), ("user", "second question"))
+    chat = Question(tuple({"role": role, "content": text} for role, text in (("system", "be kind"), *said)), 0)
+    (ids,) = render(tokenizer, [chat])
+    text = " ".join(tokenizer.decode(ids).split())
+    parts = ["be kind first question", "### Response:first answer", "second question ### Response:"]
+    places = [text.find(part) for part in parts]
+    assert -1 < places[0] < places[1] < places[2]
+    assert text.endswith("### Response:")
+    assert text.count("be kind") == 1
+
+
+REFUSES = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+
+
+def test_a_template_that_takes_no_system_message_gets_it_before_the_question(tiny: Built) -> None:
+    tokenizer = opened(tiny)
+    plain, with_system = question(None, "who is it?", "", 0), question("be kind", "who is it?", "", 0)
+    before = render(tokenizer, [plain])
+    tokenizer.chat_template = REFUSES + str(tokenizer.chat_template)
+    (one, other) = render(tokenizer, [plain, with_system])
+    assert [one] == before, "other rows are asked as ever"
+    text = tokenizer.decode(other)
+    assert "be kind" in text
+    assert text.index("be kind") < text.index("who is it?")
+    assert text.count("<|user|>") == 1
+
+
+def test_a_prompt_does_not_depend_on_the_day(tiny: Built) -> None:
+    tokenizer = opened(tiny)
+    tokenizer.chat_template = "{{ date_string if date_string is defined else strftime_now('%d %b %Y') }} who ?"
+    (ids,) = render(tokenizer, [question(None, "who is it?", "", 0)])
+    assert ids == tokenizer("26 Jul 2024 who ?", add_special_tokens=False)["input_ids"]

@@ -1,6 +1,7 @@
 """CTranslate2 as our engines use it, held against transformers on the same checkpoints."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,6 +102,33 @@ def test_a_checkpoint_that_cannot_be_converted_is_named(able: Built, tmp_path: P
 def test_numbers_are_small_on_processors_and_halves_on_gpus() -> None:
     assert [compute_type("auto", gpus) for gpus in (0, 1)] == ["int8", "float16"]
     assert compute_type("float32", 1) == "float32"
+
+
+def test_numbers_that_the_processor_does_not_have_are_one_line(folders: dict[str, Path]) -> None:
+    with pytest.raises(UserError, match=r"compute=float16: .*; compute=auto always can"):
+        Ct2Generator(folders["llm"], "float16", batch_tokens=512, threads=1, gpus=0)
+
+
+def test_text_is_not_tidied(able: Built, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokenizers that ask for it (Llama 3's does) would make "a!= b" of "a != b"."""
+    limits: Any = {"batch_tokens": 512, "threads": 1, "gpus": 0}
+    more: Any = {"beam": 1, "max_tokens": 8}
+    asked = [question(None, text, "", 0) for text in lines(able, "eng_Latn", 5)]
+    for llm in (Ct2Generator(folders["llm"], "float32", **limits), HfGenerator(str(able.llm), "float32", **limits)):
+        plain = llm.answer(asked, Decoding(9))
+        monkeypatch.setattr(llm.tokenizer, "clean_up_tokenization_spaces", True)
+        monkeypatch.setattr(type(llm.tokenizer), "clean_up_tokenization", staticmethod(lambda _: "tidied"))
+        assert llm.answer(asked, Decoding(9)) == plain
+        monkeypatch.undo()
+    for mt in (
+        Ct2Translator(folders["mt"], "float32", **more, **limits),
+        HfTranslator(str(able.mt), "float32", **more, **limits),
+    ):
+        said = mt.translate(lines(able, "eng_Latn", 5), ENGLISH, VELAN)
+        monkeypatch.setattr(mt.tokenizer, "clean_up_tokenization_spaces", True)
+        monkeypatch.setattr(type(mt.tokenizer), "clean_up_tokenization", staticmethod(lambda _: "tidied"))
+        assert mt.translate(lines(able, "eng_Latn", 5), ENGLISH, VELAN) == said
+        monkeypatch.undo()
 
 
 def test_int8_translates_too(able: Built, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from xlnu.engines.prompted import PromptedTranslator
 from xlnu.languages import resolve
 
 ASKED = "Translate from English to Swahili. Answer with the translation only.\n\n"
+REFUSED = Translation("", 0, False, "refused by the server (400)")
 ENGLISH, SWAHILI = resolve("eng_Latn"), resolve("swh_Latn")
 
 
@@ -95,10 +96,10 @@ def test_the_seed_is_the_texts_own(server: Server) -> None:
     assert len({cat, dog, german}) == 3
 
 
-def test_a_refusal_is_an_empty_translation_in_its_place(server: Server) -> None:
+def test_a_refusal_stands_in_its_place_with_its_reason(server: Server) -> None:
     server.says = {"Cat": "Paka", "Dog": "Mbwa"}
     translations = translator(server, {}).translate(["Cat", "Poison", "Dog"], ENGLISH, SWAHILI)
-    assert translations == [Translation("Paka", 9, True), Translation("", 0, False), Translation("Mbwa", 9, True)]
+    assert translations == [Translation("Paka", 9, True), REFUSED, Translation("Mbwa", 9, True)]
 
 
 @pytest.mark.parametrize(

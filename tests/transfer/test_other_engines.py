@@ -12,6 +12,7 @@ import pytest
 
 from xlnu import steps
 from xlnu.config import load
+from xlnu.engines.checkpoint import Checkpoint
 from xlnu.errors import UserError
 from xlnu.progress import Display
 from xlnu.steps import Result
@@ -23,6 +24,7 @@ from xlnu.transfer.job import TransferJobConfig
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("ray_here")]
 
+FAMILIES = ("en_en", "tgt_tgt", "tgt_en", "en_tgt", "translate_fwd", "translate_bwd", "complete")
 CONFIG = Path(__file__).parents[2] / "configs" / "tiny" / "transfer.yaml"
 
 
@@ -43,8 +45,13 @@ def rows(made: dict[str, Result], step: str) -> list[dict[str, Any]]:
     return found
 
 
+class Server(ThreadingHTTPServer):
+    refuses = silent_at = "nothing"
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    server: Server
 
     def log_message(self, *_: object) -> None:
         pass
@@ -52,26 +59,27 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         said = body["messages"][-1]["content"].rpartition("\n")[2]
-        choice = {"message": {"role": "assistant", "content": f"<{said}>"}, "finish_reason": "stop"}
+        answer = "" if said == self.server.silent_at else f"<{said}>"
+        choice = {"message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}
         reply = json.dumps({"choices": [choice], "usage": {"completion_tokens": len(said.split())}}).encode()
-        self.send_response(200)
+        self.send_response(400 if said == self.server.refuses else 200)
         self.send_header("Content-Length", str(len(reply)))
         self.end_headers()
         self.wfile.write(reply)
 
 
 @pytest.fixture
-def url() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+def server() -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), Handler) as server:
         serving = threading.Thread(target=server.serve_forever, args=(0.01,))
         serving.start()
-        yield f"http://127.0.0.1:{server.server_port}/v1"
+        yield server
         server.shutdown()
         serving.join()
 
 
-def test_a_server_answers_and_translates(tiny: Built, url: str, tmp_path: Path) -> None:
-    by_server = ("engine=openai", f"url={url}", "model=some-model")
+def test_a_server_answers_and_translates(tiny: Built, server: Server, tmp_path: Path) -> None:
+    by_server = ("engine=openai", f"url=http://127.0.0.1:{server.server_port}/v1", "model=some-model")
     settings = [f"{who}.{what}" for who in ("english", "translator") for what in by_server]
     made = make(tmp_path, tiny, *settings)
     for row in rows(made, "english"):
@@ -86,7 +94,8 @@ def test_a_server_answers_and_translates(tiny: Built, url: str, tmp_path: Path) 
 
 def test_the_llm_translates_for_itself_with_examples(tiny: Built, tmp_path: Path) -> None:
     plan = planned(tiny, "translator.engine=llm", "translator.shots=3", "translator.max_tokens=5")
-    assert len(plan.shots["qaa_Latn"]) == 3
+    assert plan.mt
+    assert len(plan.mt.shots["qaa_Latn"]) == 3
     made = steps.run(plan.steps, Store(str(tmp_path)), Display())
     found = {(row["engine"], row["model"]) for row in rows(made, "bitext_qaa_latn")}
     assert found == {("llm", rows(made, "english")[0]["model"])}
@@ -135,12 +144,95 @@ def test_transformers_draws_by_the_seed(tiny: Built, tmp_path: Path) -> None:
             "transfer.parallel: /qaa_Latn: no such file, though its other half",
         ),
         (["transfer.switch.dictionaries=en-fr.txt"], "transfer.switch.dictionaries: en-fr.txt: names no language"),
+        (
+            ["transfer.switch.dictionaries=/no/{target_tag}.txt"],
+            "transfer.switch.dictionaries: fits no file of any language in its script; looked for /no/qaa.txt",
+        ),
+        (
+            ["transfer.parallel.source=/no/{target}", "transfer.parallel.target=/no/{source}-{target}"],
+            "transfer.parallel.source: fits no language's file; looked for /no/qaa_Latn",
+        ),
+        (
+            ["english.model=''"],
+            "english.model: must be given: a folder with a checkpoint, or a model's name on the",
+        ),
+        (["english.engine=vllm", "english.compute=int8"], "english.compute: the engine vllm has no int8; take"),
+        (
+            ["english.engine=openai", "english.url=http://x/v1", "english.model=''"],
+            "english.model: the engine openai needs the name by which its server knows the model",
+        ),
+        (
+            [f"transfer.families.{name}=0" for name in FAMILIES],
+            "transfer.families: every weight is 0: there would be no row",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_before_any_work(tiny: Built, settings: list[str], message: str) -> None:
     with pytest.raises(UserError) as caught:
         planned(tiny, *settings)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("transfer.ask.cue=Now.", "transfer.ask.cue: got Now. (command line)"),
+        (
+            "transfer.ask.translate='{source} {target}'",
+            "transfer.ask.translate: got {source} {target} (command line)",
+        ),
+        (
+            "transfer.ask.complete='{language} {text} {more}'",
+            "transfer.ask.complete: got {language} {text} {more} (command line)",
+        ),
+        ("transfer.ask.complete='{language} {text'", "transfer.ask.complete: got {language} {text (command line)"),
+    ],
+)
+def test_a_prompt_that_would_lose_its_text_is_refused(tiny: Built, setting: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        planned(tiny, setting)
+    assert str(caught.value).startswith(message)
+    assert "it must hold" in str(caught.value)
+
+
+def test_a_model_that_another_machine_lacks_is_named(tmp_path: Path) -> None:
+    there = Checkpoint(str(tmp_path / "gone"), "", "0123")
+    with pytest.raises(UserError, match=rf"{tmp_path}/gone: there is no such folder on .*: put it where every"):
+        there.local()
+
+
+def test_what_a_server_refuses_is_rejected_with_its_reason(
+    tiny: Built, tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make(tmp_path, tiny, "translator.engine=echo", "translator.pool.cpus=1")
+    refused = rows(made, "sentences")[0]["text"]
+    monkeypatch.setattr(server, "refuses", refused)
+    by_server = ("engine=openai", f"url=http://127.0.0.1:{server.server_port}/v1", "model=some-model")
+    made = make(tmp_path, tiny, *(f"translator.{what}" for what in by_server))
+    translated = made["translated_qaa_latn"].manifest
+    assert translated.rejected == {"refused by the server (400)": 1}
+    assert translated.rows_in == translated.rows_out + 1
+    pieces = {row["id"]: str(row) for row in rows(made, "pieces")}
+    joined = rows(made, "bitext_qaa_latn")
+    hit = [row for row in joined if row["reject"]]
+    assert hit
+    assert {row["reject"] for row in hit} == {"refused by the server (400)"}
+    assert all(refused in pieces[row["parent"]] for row in hit)
+    assert {row["parent"] for row in rows(made, "transfer") if row["reject"] == hit[0]["reject"]} == {
+        row["parent"] for row in hit
+    }
+
+
+def test_a_row_without_an_answer_never_teaches_silence(tiny: Built, tmp_path: Path, server: Server) -> None:
+    by_server = ("engine=openai", f"url=http://127.0.0.1:{server.server_port}/v1", "model=some-model")
+    first = rows(make(tmp_path / "one", tiny, "english.engine=echo", "translator.engine=echo"), "instructions")[0]
+    server.silent_at = first["input"] or first["instruction"]
+    settings = [f"english.{what}" for what in by_server] + ["translator.engine=echo"]
+    made = make(tmp_path / "two", tiny, *settings)
+    (silent,) = [row for row in rows(made, "english") if row["flags"] == ["empty"]]
+    assert silent["reject"] is None, "english.reject=[] lets it go further"
+    for row in rows(made, "transfer"):
+        assert (row["reject"] == "no answer") == (row["parent"] == silent["id"])
 
 
 def test_a_model_on_the_hub_that_cannot_be_had_is_one_line(tiny: Built, monkeypatch: pytest.MonkeyPatch) -> None:

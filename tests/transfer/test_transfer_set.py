@@ -179,6 +179,8 @@ def test_families_are_made_of_what_they_say(made: tuple[Path, Made]) -> None:
         question = row["messages"][-2]["content"]
         assert question.endswith(cue)
         assert cue or "answer in" not in question
+        asked = "\n".join(filter(None, (source["instruction"], source["input"])))
+        assert row["teacher_question"] == (asked if row["family"] == "tgt_en" else None)
         if row["family"] == "en_en":
             assert question == "\n".join(filter(None, (source["instruction"], source["input"])))
     assert set(seen) == {"en_en", "tgt_tgt", "tgt_en", "en_tgt"}
@@ -293,6 +295,66 @@ def test_a_set_of_equal_size_has_as_many_rows_as_tau_leaves(store: Path, make: M
     assert counts(control.rows("transfer")) == counts(by_tau.rows("transfer"))
     kept = {row["id"] for row in control.rows("transfer") if row["reject"] is None}
     assert kept != {row["id"] for row in by_tau.rows("transfer") if row["reject"] is None}
+
+
+def test_the_same_of_gold_answers_and_they_may_be_missing(store: Path, make: Make) -> None:
+    nothing = [f"transfer.families.{name}=0" for name in ("en_en", "tgt_tgt", "tgt_en", "en_tgt", "complete")]
+    gold = [*nothing, "transfer.families.gold_tgt_tgt=1", "transfer.benchmarks=[]"]
+    control, by_tau = make(store, *gold, "transfer.filter=size"), make(store, *gold)
+    counts = [
+        Counter((row["language"], row["family"]) for row in made.rows("transfer") if row["reject"] is None)
+        for made in (control, by_tau)
+    ]
+    assert counts[0] == counts[1]
+    missing = [row["output"] is None for row in control.rows("english") if row["reject"] is None]
+    assert any(missing), "else this shows nothing"
+    assert control.results["transfer"].manifest.rejected["the source gives no answer"] == 2 * sum(missing)
+
+
+def test_copies_stand_beside_what_was_switched_and_nothing_stands_twice(store: Path, make: Make) -> None:
+    made = make(store, "transfer.switch.copies=true", "transfer.families.en_en=0")
+    assert calls_a_model(made.done_anew()) == []
+    kept = [row for row in made.rows("transfer") if row["reject"] is None]
+    same = Counter((row["family"], row["language"], row["parent"], str(row["messages"])) for row in kept)
+    assert max(same.values()) == 1
+    families = ("tgt_tgt", "tgt_en", "en_tgt")
+    asked = Counter((r["family"], r["language"], r["parent"]) for r in kept if r["family"] in families)
+    assert set(asked.values()) == {1, 2}
+    alone = made.results["transfer"].manifest.rejected["nothing was switched: it stands there as it is"]
+    assert alone > 0
+
+
+def test_a_licence_that_is_named_later_comes_onto_the_card(store: Path, make: Make) -> None:
+    made = make(store, "licences={instructions: CC-BY-NC-4.0}")
+    assert made.done_anew() == {"transfer"}
+    card = (store / made.results["transfer"].manifest.address / "README.md").read_text(encoding="utf-8")
+    assert "CC-BY-NC-4.0" in card
+
+
+def test_an_instruction_that_stands_twice_is_on_one_side_of_the_split(made: tuple[Path, Made]) -> None:
+    """With another input it is another record, and gives away what the held-out one asks."""
+    texts = {row["id"]: row["instruction"] for row in made[1].rows("english")}
+    transfer = made[1].results["transfer"]
+    sides = [
+        {
+            texts[row["parent"]]
+            for path in transfer.paths(side)
+            for row in _read(transfer, path)
+            if row["parent"] in texts
+        }
+        for side in ("train", "held_out")
+    ]
+    several = Counter(texts.values())
+    assert any(several[text] > 1 for text in sides[1]), "else this shows nothing"
+    assert not sides[0] & sides[1]
+    pairs = [
+        {row["messages"][0]["content"] for path in transfer.paths(side) for row in _read(transfer, path)
+         if row["family"] == "translate_fwd"}
+        for side in ("train", "held_out")
+    ]  # fmt: skip
+    sources = [{text.partition("\n")[2] for text in texts} for texts in pairs]
+    assert sources[1]
+    assert not sources[0] & sources[1], "a source sentence of two languages is on one side"
 
 
 def test_weights_repeat_and_leave_out(store: Path, make: Make) -> None:

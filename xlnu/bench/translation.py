@@ -111,11 +111,13 @@ class World:
             config=ModelConfig(model=str(folder / "model")),
             checkpoint=Checkpoint(str(folder / "model"), "", "random"),
             converted=Files(store, "converted", ()),
+            compute="int8",
             batch_tokens=BATCH_TOKENS,
             beam=1,
             max_tokens=self.shape.tokens,
             llm=None,
             shots={},
+            pool=PoolConfig(),
         )
         ways = {STEP: Way(resolve(SOURCE), resolve(TARGET))}
         (folder / "stage").write_bytes(pickle.dumps(functools.partial(_Translate, sentences, ways, spec)))
@@ -144,7 +146,7 @@ class World:
         import ctranslate2
 
         folder = str(self.folder / "store" / "converted")
-        return ctranslate2.Translator(folder, compute_type="int8", intra_threads=self.cores, inter_threads=1)
+        return ctranslate2.Translator(folder, compute_type="int8", intra_threads=1, inter_threads=self.cores)
 
     @cached_property
     def model(self) -> Any:

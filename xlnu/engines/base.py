@@ -47,6 +47,7 @@ class Translation:
     text: str
     tokens: int
     cut_off: bool
+    refused: str | None = None  # as of an answer
 
 
 class Generator(Protocol):

@@ -7,16 +7,16 @@ the commit the revision means, never of a path: a model that moved is the same m
 import hashlib
 import json
 import math
-import os
+import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xlnu.errors import UserError
-from xlnu.store import cache_folder
+from xlnu.cache import hash_file
+from xlnu.errors import Halt, UserError, first_line
 
 # What makes a model: weights, shapes, tokenizer. Not READMEs, training states, or what else lies beside them.
 PARTS = ("*.safetensors", "*.bin", "*.json", "*.model", "*.jinja", "*.txt", "*.tiktoken", "*.ckpt", "*.yaml")
-LARGE = 16_000_000  # bytes from which a file's hash is kept: a 7B model takes half a minute to read
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,32 @@ class Checkpoint:
         """What stands on a row."""
         return f"{Path(self.name).name if self.content else self.name}@{(self.content or self.revision)[:12]}"
 
-    def local(self) -> str:
+    def local(self, parts: Sequence[str] = PARTS) -> str:
         """A folder with its files on this machine."""
         if self.content:
+            if not Path(self.name).is_dir():
+                raise UserError(
+                    f"{self.name}: there is no such folder on {socket.gethostname()}: put it where every machine "
+                    "sees it, or take the model from the hub by its name"
+                )
             return self.name
-        from huggingface_hub import snapshot_download
+        from huggingface_hub import HfApi, snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError
 
-        return snapshot_download(self.name, revision=self.revision, allow_patterns=list(PARTS))
+        try:
+            there = HfApi().list_repo_files(self.name, revision=self.revision)
+            twice = ["*.bin"] if any(file.endswith(".safetensors") for file in there) else None
+            return snapshot_download(
+                self.name, revision=self.revision, allow_patterns=list(parts), ignore_patterns=twice
+            )
+        except (HfHubHTTPError, OSError) as error:
+            raise Halt(f"{self.name}: {socket.gethostname()} cannot download it: {first_line(error)}") from None
 
 
 def find(key: str, name: str, revision: str = "main") -> Checkpoint:
     """The checkpoint that a setting names; UserError when there is none."""
+    if not name:
+        raise UserError(f"{key}: must be given: a folder with a checkpoint, or a model's name on the hub")
     folder = Path(name).expanduser()
     if folder.suffix == ".ckpt" and folder.is_file():  # as COMET's own tools name it
         folder = folder.parent.parent if folder.parent.name == "checkpoints" else folder.parent
@@ -65,10 +80,11 @@ def find(key: str, name: str, revision: str = "main") -> Checkpoint:
 
     try:
         info = HfApi().model_info(name, revision=revision, timeout=30)
+        if info.gated:  # what it is may be read by all, its files may not
+            HfApi().auth_check(name)
     except (HfHubHTTPError, HFValidationError, OSError) as error:
-        why = (str(error).strip().splitlines() or ["unreachable"])[0]
         raise UserError(
-            f"{key}: {name}: no folder here, and the hub does not give it at {revision}: {why}"
+            f"{key}: {name}: no folder here, and the hub does not give it at {revision}: {first_line(error)}"
         ) from None
     stated = info.card_data and info.card_data.get("license")
     weights = info.safetensors.total if info.safetensors else None
@@ -103,22 +119,5 @@ def _hash_folder(folder: Path) -> str:
     files = sorted({path for pattern in PARTS for path in folder.rglob(pattern) if path.is_file()})
     whole = hashlib.sha256()
     for path in files:
-        whole.update(f"{path.relative_to(folder)}\0{_hash_file(path)}\n".encode())
+        whole.update(f"{path.relative_to(folder)}\0{hash_file(path)}\n".encode())
     return whole.hexdigest()[:32]
-
-
-def _hash_file(path: Path) -> str:
-    status = path.stat()
-    if status.st_size < LARGE:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    seen = json.dumps([os.path.realpath(path), status.st_size, status.st_mtime_ns, status.st_ino])
-    kept = cache_folder("hashes") / hashlib.sha256(seen.encode()).hexdigest()
-    if kept.exists():
-        return kept.read_text()
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    beside = kept.with_name(f".{kept.name}-{os.getpid()}")
-    beside.write_text(found)
-    beside.replace(kept)
-    return found

@@ -8,6 +8,14 @@ from xlnu.languages import Language
 
 Family = Literal["nllb", "m2m100", "madlad"]
 
+# M2M-100 and MADLAD have ISO codes, most of them without a script: of a language that is written in several, which
+# script such a code means; and what else some languages are called there.
+_USUAL = {
+    "ace": "Latn", "arb": "Arab", "bjn": "Latn", "kas": "Arab", "kaz": "Cyrl", "knc": "Latn", "min": "Latn",
+    "mni": "Beng", "snd": "Arab", "taq": "Latn", "zho": "Hans",
+}  # fmt: skip
+_ALSO = {"heb": ("iw",), "jav": ("jw",), "nob": ("no",), "nso": ("ns",), "tgl": ("fil",)}
+
 
 @dataclass(frozen=True)
 class Framing:
@@ -19,18 +27,24 @@ class Framing:
 
     def code(self, language: Language) -> str | None:
         """What the model calls the language; None when it does not know it."""
-        name = {
-            "nllb": language.nllb or "",
-            "m2m100": f"__{language.iso1 or language.iso3}__",
-            "madlad": f"<2{language.iso1 or language.iso3}>",
-        }[self.family]
-        return name if name in self.known else None
+        if self.family == "nllb":
+            names = [language.nllb or ""]
+        else:
+            around = "__{}__" if self.family == "m2m100" else "<2{}>"
+            names = [around.format(name) for name in _iso_names(language)]
+        return next((name for name in names if name in self.known), None)
 
     def source(self, tokens: list[str], source: str, target: str) -> list[str]:
         return [target if self.family == "madlad" else source, *tokens, self.end]
 
     def prefix(self, target: str) -> list[str]:
         return [] if self.family == "madlad" else [target]
+
+
+def _iso_names(language: Language) -> list[str]:
+    plain = [name for name in (language.iso1, language.iso3, *_ALSO.get(language.iso3, ())) if name]
+    usual = _USUAL.get(language.iso3, language.script) == language.script
+    return [*(f"{name}_{language.script}" for name in plain), *(plain if usual else ())]
 
 
 def positions(model: str) -> int:
@@ -43,7 +57,8 @@ def positions(model: str) -> int:
 
 def framing(tokenizer: Any, name: str) -> Framing:
     """By what the tokenizer holds: its class differs between versions, and between fast and slow ones."""
-    special = frozenset(tokenizer.all_special_tokens)
+    # M2M-100's own, which transformers 4.57 forgets to count among the special ones
+    special = frozenset([*tokenizer.all_special_tokens, *getattr(tokenizer, "lang_token_to_id", ())])
     told = frozenset(token for token in tokenizer.get_vocab() if token.startswith("<2") and token.endswith(">"))
     end = tokenizer.eos_token
     if told:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from xlnu.config import REQUIRED, setting
+from xlnu.config import setting
 from xlnu.engines.base import Generator, Translator
 from xlnu.engines.checkpoint import Checkpoint, find
 from xlnu.engines.ct2 import Compute, Ct2Generator, Ct2Translator, compute_type, convert
@@ -14,7 +14,7 @@ from xlnu.engines.hf import HfGenerator, HfTranslator
 from xlnu.engines.openai import OpenAIGenerator
 from xlnu.engines.prompted import PromptedTranslator
 from xlnu.errors import UserError
-from xlnu.spread import Placed, call
+from xlnu.spread import Placed, PoolConfig, call
 from xlnu.steps import Files, Step, Work
 
 
@@ -22,7 +22,9 @@ from xlnu.steps import Files, Step, Work
 class ModelConfig:
     """A model, and what runs it."""
 
-    model: str = setting(REQUIRED, "a folder with a Hugging Face checkpoint, a name on the hub, or a server's name")
+    model: str = setting(
+        "", "a folder with a Hugging Face checkpoint, a name on the hub, or a server's name; needed but by echo"
+    )
     revision: str = setting("main", "branch, tag or commit, of a model on the hub")
     compute: Compute = setting(
         "auto", "numbers it computes with, a part of the result; auto: int8 on processors, float16 on GPUs, and "
@@ -35,12 +37,16 @@ class ModelConfig:
 
 def identity(checkpoint: Checkpoint | None, engine: str, config: ModelConfig, gpus: int) -> dict[str, Any]:
     """What of a model's settings changes what it says. A server is believed to be what it is called."""
+    if engine == "echo":
+        return {"engine": engine}
     if checkpoint is None:
         return {"engine": engine, "server_model": config.model}
     return {"engine": engine, **checkpoint.identity, "compute": computed(engine, config.compute, gpus)}
 
 
 def computed(engine: str, compute: Compute, gpus: int) -> str:
+    if engine == "vllm":
+        return compute  # auto: as the checkpoint has it
     if engine == "hf":
         return compute if compute != "auto" else "float16" if gpus else "float32"
     return compute_type(compute, gpus)
@@ -53,9 +59,13 @@ def checkpoint_of(key: str, engine: str, config: ModelConfig) -> Checkpoint | No
     if engine == "openai":
         if not config.url:
             raise UserError(f"{key}.url: the engine openai needs the server's address, as http://host:8000/v1")
+        if not config.model:
+            raise UserError(f"{key}.model: the engine openai needs the name by which its server knows the model")
         return None
-    if engine == "hf" and config.compute.startswith("int8"):
-        raise UserError(f"{key}.compute: the engine hf has no {config.compute}; take float32, bfloat16 or float16")
+    if engine in ("hf", "vllm") and config.compute.startswith("int8"):
+        raise UserError(
+            f"{key}.compute: the engine {engine} has no {config.compute}; take float32, bfloat16 or float16"
+        )
     return find(f"{key}.model", config.model, config.revision)
 
 
@@ -88,6 +98,7 @@ class GeneratorSpec:
     config: ModelConfig
     checkpoint: Checkpoint | None
     converted: Files | None
+    compute: str
     batch_tokens: int
 
     @property
@@ -105,11 +116,10 @@ class GeneratorSpec:
             )
         assert self.checkpoint is not None
         held: Any = {"batch_tokens": self.batch_tokens, "threads": placed.cpus, "gpus": placed.gpus}
-        compute = computed(self.engine, self.config.compute, placed.gpus)
         if self.engine == "ct2":
             assert self.converted is not None
-            return Ct2Generator(self.converted.local(), compute, **held)
-        return HfGenerator(self.checkpoint.local(), compute, **held)
+            return Ct2Generator(self.converted.local(), self.compute, **held)
+        return HfGenerator(self.checkpoint.local(), self.compute, **held)
 
 
 @dataclass(frozen=True)
@@ -120,17 +130,13 @@ class TranslatorSpec:
     config: ModelConfig
     checkpoint: Checkpoint | None
     converted: Files | None
+    compute: str
     batch_tokens: int
     beam: int
     max_tokens: int
     llm: GeneratorSpec | None  # engines llm and openai: what is prompted
     shots: dict[str, list[tuple[str, str]]]  # and with what, by language
-
-    @property
-    def model(self) -> str:
-        if self.llm is not None:
-            return self.llm.model
-        return self.checkpoint.short if self.checkpoint else self.config.model
+    pool: PoolConfig
 
     def open(self, placed: Placed) -> Translator:
         if self.engine == "echo":
@@ -140,8 +146,7 @@ class TranslatorSpec:
         assert self.checkpoint is not None
         held: Any = {"batch_tokens": self.batch_tokens, "threads": placed.cpus, "gpus": placed.gpus}
         limits: Any = {"beam": self.beam, "max_tokens": self.max_tokens}
-        compute = computed(self.engine, self.config.compute, placed.gpus)
         if self.engine == "ct2":
             assert self.converted is not None
-            return Ct2Translator(self.converted.local(), compute, **limits, **held)
-        return HfTranslator(self.checkpoint.local(), compute, **limits, **held)
+            return Ct2Translator(self.converted.local(), self.compute, **limits, **held)
+        return HfTranslator(self.checkpoint.local(), self.compute, **limits, **held)

@@ -45,7 +45,8 @@ def _says(role: str, content: str) -> Message:
 
 
 def _translation(text: str, answer: Answer, target: Language) -> Translation:
-    return Translation(_bare(text.strip(), answer.text.strip(), target), answer.tokens, answer.cut_off)
+    said = _bare(text.strip(), answer.text.strip(), target)
+    return Translation(said, answer.tokens, answer.cut_off, answer.refused)
 
 
 def _bare(source: str, answer: str, target: Language) -> str:

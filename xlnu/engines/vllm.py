@@ -9,20 +9,22 @@ from typing import Any
 
 from xlnu.engines.base import Answer, Decoding, Question
 from xlnu.engines.chat import render
+from xlnu.engines.checkpoint import Checkpoint
 
 ERROR = "__inference_error__"  # ray.data.llm's own name for what one row failed of
 
 
-def processor(model: str, gpus: int, actors: int, compute: str, batch: int) -> Any:
-    """A callable from a dataset of `request` rows to one of answered rows."""
+def processor(checkpoint: Checkpoint, gpus: int, actors: int, compute: str, batch: int) -> Any:
+    """A callable from a dataset of `request` rows to one of answered rows. Each engine fetches the model itself."""
     import ray
     from ray.data.llm import build_processor, vLLMEngineProcessorConfig
 
     config = vLLMEngineProcessorConfig(
-        model_source=model,
+        model_source=checkpoint.name,
         engine_kwargs={
+            **({"revision": checkpoint.revision} if checkpoint.revision else {}),
             "dtype": compute,
-            "tensor_parallel_size": max(1, gpus),
+            "tensor_parallel_size": gpus,
             "enable_prefix_caching": True,  # the template's beginning is the same in every prompt
         },
         concurrency=(actors, actors),  # one number would let the pool begin with a single engine

@@ -23,13 +23,13 @@ from typing import Any
 import yaml
 
 from xlnu import manifest, steps
+from xlnu.cache import cache_folder as user_cache
 from xlnu.config import setting
 from xlnu.errors import Halt, UserError
 from xlnu.progress import Display
 from xlnu.report.document import Tiny, TinyNumbers, TinyPaths
 from xlnu.steps import Estimate, Step, Work
 from xlnu.store import Store
-from xlnu.store import cache_folder as user_cache
 from xlnu.tiny.sizes import SIZES, Size, SizeName
 from xlnu.tiny.tongues import SOURCE
 

@@ -77,6 +77,7 @@ def rejoin(
 @dataclass(frozen=True)
 class _Sentence:
     text: str
+    reject: str | None
     flags: list[str]
     round_trip: float | None
 
@@ -102,12 +103,13 @@ class _Rejoin:
         return pa.Table.from_pylist([self._row(row, known, language) for row in given], schema=BITEXT), 0
 
     def _sentences(self, language: Translated, start: int, stop: int) -> dict[str, _Sentence]:
-        rows = language.texts.read(start, stop, ["id", "text", "flags"]).to_pylist()
+        rows = language.texts.read(start, stop, ["id", "reject", "text", "flags"]).to_pylist()
         back: list[float | None] = [None] * len(rows)
         if language.returned is not None:
             back = language.returned.read(start, stop, ["round_trip"])["round_trip"].to_pylist()
         return {
-            row["id"]: _Sentence(row["text"], row["flags"], score) for row, score in zip(rows, back, strict=True)
+            row["id"]: _Sentence(row["text"], row["reject"], row["flags"], score)
+            for row, score in zip(rows, back, strict=True)
         }
 
     def _row(self, row: dict[str, Any], known: dict[str, _Sentence], language: Translated) -> dict[str, Any]:
@@ -115,7 +117,9 @@ class _Rejoin:
             name: [(text, known[row_id(text)]) for text in sentences(row[name] or [""])] for name in self.fields
         }
         made: dict[str, str | None] = dict.fromkeys(FIELDS)
-        if language.known:
+        rejected = (one.reject for texts in found.values() for _, one in texts if one.reject)
+        reject = next(rejected, None) if language.known else UNKNOWN
+        if reject is None:
             for name, texts in found.items():
                 if row[name] is not None:
                     text = join(row[name], [one.text for _, one in texts], language.target)
@@ -124,7 +128,7 @@ class _Rejoin:
         answer = [one for name in self.fields if name in ANSWERS for one in found[name]]
         return {
             "id": row_id(row["id"], language.target.label),
-            "reject": None if language.known else UNKNOWN,
+            "reject": reject,
             "parent": row["id"],
             "language": language.target.label,
             **made,

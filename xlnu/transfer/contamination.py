@@ -31,7 +31,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from xlnu.errors import UserError
+from xlnu.errors import UserError, first_line
 
 CUSTOMARY = 13
 SHORTEST = 5  # words: a shorter line ("All of the above.") could be anyone's
@@ -231,7 +231,7 @@ def _benchmarks(paths: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
                 OSError, EOFError, ValueError, csv.Error, lzma.LZMAError, zlib.error,
                 tarfile.TarError, zipfile.BadZipFile, pa.ArrowException,
             ) as error:  # fmt: skip
-                reason = (str(error).splitlines() or ["it is cut off"])[0]
+                reason = first_line(error)
                 raise UserError(
                     f"{path}: {name} cannot be read as a benchmark: {reason}; "
                     "give UTF-8 text, TSV, CSV, JSON, JSON lines, Parquet, or a tar or zip archive of them"

@@ -8,15 +8,15 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from xlnu import manifest
 from xlnu.engines.chat import user_turn
-from xlnu.steps import Rows, Work
-from xlnu.transfer.assemble import HELD_OUT, REJECTED, TRAIN, Ingredients, Tables, TransferConfig, judge, refuse
+from xlnu.steps import Rows, Work, read_part
+from xlnu.transfer.assemble import HELD_OUT, REJECTED, TRAIN
 from xlnu.transfer.card import Facts, Switching, card
 from xlnu.transfer.families import OF_INSTRUCTIONS
 from xlnu.transfer.samples import Sample
+from xlnu.transfer.verdict import Ingredients, Tables, TransferConfig, judge, refuse
 
 CARD = "README.md"
 TAUS = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
@@ -73,8 +73,7 @@ def _tables(work: Work) -> Iterator[tuple[str, pa.Table]]:
     for entry in manifest.data_files(store, address):
         folder = posixpath.dirname(posixpath.relpath(entry.name, address))
         if folder in (TRAIN, HELD_OUT, REJECTED):
-            path = posixpath.join(store.root, entry.name)
-            yield folder, pq.read_table(path, columns=columns, filesystem=store.fs)
+            yield folder, read_part(store, posixpath.join(store.root, entry.name), columns)
 
 
 def _batches(rows: Rows, columns: Sequence[str]) -> Iterator[dict[str, Any]]:

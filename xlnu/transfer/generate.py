@@ -3,7 +3,7 @@
 import functools
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -11,10 +11,11 @@ import pyarrow as pa
 from xlnu.config import section, setting
 from xlnu.engines.base import Answer, Decoding, Question
 from xlnu.engines.chat import question
-from xlnu.engines.open import GeneratorSpec, ModelConfig, computed
+from xlnu.engines.checkpoint import Checkpoint
+from xlnu.engines.open import GeneratorSpec, ModelConfig
 from xlnu.engines.vllm import answer, gathered, processor, request
 from xlnu.rows import ENGLISH
-from xlnu.spread import Placed, PoolConfig, connect, spread
+from xlnu.spread import Placed, PoolConfig, connect, place, spread
 from xlnu.steps import Part, Result, Rows, Work
 from xlnu.transfer.gates import repeats
 
@@ -99,11 +100,12 @@ def _table(
 class Requests:
     """For vLLM: the rows of a part, as requests. A callable of Ray Data, one part in, its rows out."""
 
-    def __init__(self, rows: Rows, config: EnglishConfig, model: str) -> None:
+    def __init__(self, rows: Rows, config: EnglishConfig, model: Checkpoint) -> None:
         from transformers import AutoTokenizer
 
         self.rows, self.config = rows, config
-        self.tokenizer = AutoTokenizer.from_pretrained(model)  # type: ignore[no-untyped-call]
+        folder = model.local(["*.json", "*.model", "*.jinja", "*.txt", "*.tiktoken"])  # not the weights
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)  # type: ignore[no-untyped-call]
 
     def __call__(self, part: dict[str, Any]) -> list[dict[str, Any]]:
         given = self.rows.read(part["start"], part["stop"]).to_pylist()
@@ -120,12 +122,13 @@ def _by_vllm(work: Work, config: EnglishConfig, spec: GeneratorSpec, rows: Rows)
     from ray.data import ActorPoolStrategy
 
     assert spec.checkpoint is not None
-    model, compute = spec.checkpoint.local(), computed(spec.engine, config.compute, max(1, config.pool.gpus))
+    # Ray itself would wait for a GPU for ever
+    placed = place(replace(config.pool, gpus=max(1, config.pool.gpus)))
     items = [{"part": at, "start": part.start, "stop": part.stop} for at, part in enumerate(todo)]
     asked = ray.data.from_items(items, override_num_blocks=len(items)).flat_map(
-        Requests, fn_constructor_args=(rows, config, model), compute=ActorPoolStrategy(size=1), num_cpus=1
+        Requests, fn_constructor_args=(rows, config, spec.checkpoint), compute=ActorPoolStrategy(size=1), num_cpus=1
     )
-    run = processor(model, config.pool.gpus, max(1, config.pool.actors), compute, batch=64)
+    run = processor(spec.checkpoint, placed.gpus, placed.actors, spec.compute, batch=64)
     for at, found in gathered(run(asked).iter_rows(), [part.stop - part.start for part in todo]):
         answers = [answer(row, decoding(config)) for row in found]
         given = rows.read(todo[at].start, todo[at].stop).to_pylist()

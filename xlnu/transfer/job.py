@@ -25,20 +25,25 @@ def work(config: TransferJobConfig, run: Run) -> None:
     built, declared = embed(config, config.tiny, run.display, run.plan)
     made = TransferSet(config, declared, run.plan)
     results = run.steps(made.steps)
+    show_samples(config, run, made, results)
+    run.report(results, built.report() if built else None)
+    if not results["transfer"].manifest.rows_out:
+        raise Halt(f"the set is empty: {_why(results)}")
+
+
+def show_samples(config: TransferJobConfig, run: Run, made: TransferSet, results: dict[str, Result]) -> None:
+    """The page for a human reader."""
     if config.samples and made.chain.bitext:
         transfer, given = config.transfer, made.ingredients(results)
         taus = {COMET: transfer.tau, ROUND_TRIP: transfer.tau_round_trip}
         shown = samples(transfer, given, config.samples)
         run.put("samples.html", page(shown, made.source, taus, f"Samples of {len(given.languages)} languages"))
         print_out(run.folder.place("samples.html"))
-    run.report(results, built.report() if built else None)
-    if not results["transfer"].manifest.rows_out:
-        raise Halt(f"the set is empty: {_why(results)}")
 
 
 def _why(results: dict[str, Result]) -> str:
-    """Where the rows went: the first step that let none through."""
-    manifests = (result.manifest for result in results.values())
-    first = next(each for each in manifests if each.name == "transfer" or (each.rows_in and not each.rows_out))
+    """Where the rows went: the first step of those that all rows go through which let none through."""
+    manifests = (results[name].manifest for name in ("instructions", "english", "transfer"))
+    first = next(each for each in manifests if each.name == "transfer" or not each.rows_out)
     reasons = "; ".join(f"{n:,} {reason}" for reason, n in first.rejected.items())
     return f"{first.name} rejected all of its {first.rows_in:,} rows ({reasons or 'no family has any'})"

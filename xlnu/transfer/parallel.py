@@ -1,6 +1,5 @@
 """The step `parallel_LANGUAGE`: clean sentence pairs from outside, a fixed number a language."""
 
-import hashlib
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from xlnu.cache import hash_file
 from xlnu.config import setting
 from xlnu.errors import UserError
 from xlnu.languages import Language
@@ -35,7 +35,6 @@ class ParallelConfig:
 class Corpus:
     source: str
     target: str
-    content: str  # hash of both files
 
 
 def corpus(config: ParallelConfig, source: Language, target: Language) -> Corpus | None:
@@ -51,12 +50,12 @@ def corpus(config: ParallelConfig, source: Language, target: Language) -> Corpus
         raise UserError(f"transfer.parallel: {missing}: no such file, though its other half is there")
     if not all(there):
         return None
-    content = hashlib.sha256(b"\0".join(hashlib.sha256(Path(p).read_bytes()).digest() for p in (one, other)))
-    return Corpus(one, other, content.hexdigest()[:32])
+    return Corpus(one, other)
 
 
 def step(name: str, files: Corpus, config: ParallelConfig, source: Language, target: Language) -> Step:
-    about = {"content": files.content, "pairs": config.pairs, "source": source.label, "target": target.label}
+    content = [hash_file(Path(path)) for path in (files.source, files.target)]
+    about = {"content": content, "pairs": config.pairs, "source": source.label, "target": target.label}
     return Step(name, about, lambda work: _draw(work, files, config.pairs, source, target))
 
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from xlnu.errors import UserError
+from xlnu.errors import UserError, first_line
 from xlnu.store import Store
 from xlnu.transfer.records import FORMS, Records, Reject, known_columns
 
@@ -108,7 +108,7 @@ def _told(place: str, *kinds: type[Exception]) -> Iterator[None]:
         raise
     except (pa.ArrowException, OSError, EOFError, lzma.LZMAError, UnicodeError, *kinds) as error:
         number = getattr(error, "errno", None)
-        why = os.strerror(number) if number else _line(error)
+        why = os.strerror(number) if number else first_line(error)
         raise UserError(f"{place}: cannot be read: {why}; give what is whole and may be read") from None
 
 
@@ -119,10 +119,6 @@ def _hash(where: fs.FileSystem, files: Iterable[tuple[str, str]]) -> str:
         with _told(place), where.open_input_stream(path, compression=None) as file:
             whole.update(hashlib.file_digest(file, "sha256").digest())
     return whole.hexdigest()
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _lines(text: TextIO) -> Iterator[tuple[int, int, Any]]:
@@ -252,7 +248,7 @@ def on_hub(name: str, split: str) -> tuple[dict[str, str], Callable[[], Records]
     try:
         revision = str(HfApi().dataset_info(name, timeout=30).sha)
     except (HfHubHTTPError, HFValidationError, OSError) as error:
-        why = f"no file or folder here, and the hub does not give it: {_line(error)}"
+        why = f"no file or folder here, and the hub does not give it: {first_line(error)}"
         raise UserError(f"{name}: {why}; mend the name, or give a file or folder") from None
 
     def load() -> Any:

@@ -29,6 +29,7 @@ class QualityConfig:
     model: str = setting(
         "", "a COMETKiwi checkpoint: its model.ckpt or the folder above; empty: every language by the round trip"
     )
+    revision: str = setting("main", "branch, tag or commit, of a model on the hub")
     covers: Literal["xlm-r", "all"] = setting(
         "xlm-r", "the languages it can judge: the hundred of XLM-R, or all of them"
     )

@@ -5,7 +5,7 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -35,7 +35,7 @@ class TranslatorConfig(ModelConfig):
     shots: int = setting(5, "engines llm and openai: examples a language, from the parallel corpus", at_least=0)
     batch_tokens: int = setting(4096, "tokens computed at once, padding included", at_least=1)
     sentences_per_part: int = setting(2048, "sentences written at once, and so lost at most to a kill", at_least=1)
-    pool: PoolConfig = section(PoolConfig)
+    pool: PoolConfig = section(PoolConfig)  # the engine llm runs where the LLM does, in english.pool
 
 
 def about(config: TranslatorConfig) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def translate(
     """One step a language; `rows` are the sentences."""
     stage = functools.partial(_Translate, rows, ways, spec)
     given = {name: len(rows) for name in works}
-    return spread(works, given, config.sentences_per_part, stage, config.pool)
+    return spread(works, given, config.sentences_per_part, stage, spec.pool)
 
 
 class _Translate:
@@ -78,7 +78,7 @@ class _Translate:
         table = [
             {
                 "id": name,
-                "reject": None,
+                "reject": one.refused,
                 "text": one.text,
                 "tokens": one.tokens,
                 "flags": flags(text, one.text, way.source, way.target, one.cut_off),
@@ -100,7 +100,7 @@ def translated(engine: Translator, texts: Sequence[str], way: Way) -> list[Trans
     whole: list[Translation | None] = []
     for one, said in zip(masked, found, strict=True):
         text = restore(said.text, one)
-        whole.append(None if text is None else Translation(text, said.tokens, said.cut_off))
+        whole.append(None if text is None else replace(said, text=text))
     broken = {i: fragments(texts[i]) for i, one in enumerate(whole) if one is None}
     asked = list(dict.fromkeys(piece for pieces in broken.values() for piece in pieces[1::2]))
     answers = dict(zip(asked, engine.translate(asked, way.source, way.target), strict=True)) if asked else {}
@@ -108,7 +108,8 @@ def translated(engine: Translator, texts: Sequence[str], way: Way) -> list[Trans
         parts = [answers[piece] for piece in pieces[1::2]]
         text = "".join(answers[piece].text if at % 2 else piece for at, piece in enumerate(pieces))
         tokens = found[i].tokens + sum(part.tokens for part in parts)
-        whole[i] = Translation(text, tokens, any(part.cut_off for part in parts))
+        refused = next((part.refused for part in parts if part.refused), None)
+        whole[i] = Translation(text, tokens, any(part.cut_off for part in parts), refused)
     return [one for one in whole if one is not None]
 
 
@@ -123,7 +124,7 @@ def give_back(
     """Translations translated back; `translations` by the same names as `works`."""
     stage = functools.partial(_Return, sentences, translations, ways, spec)
     given = {name: len(sentences) for name in works}
-    return spread(works, given, config.sentences_per_part, stage, config.pool)
+    return spread(works, given, config.sentences_per_part, stage, spec.pool)
 
 
 class _Return:
@@ -149,5 +150,6 @@ class _Return:
             back = next(found) if row["reject"] is None else Translation("", 0, False)
             tokens += back.tokens
             score = round_trip(source, back.text)
-            made.append({"id": row["id"], "reject": row["reject"], "text": back.text, "round_trip": score})
+            reject = row["reject"] or back.refused
+            made.append({"id": row["id"], "reject": reject, "text": back.text, "round_trip": score})
         return pa.Table.from_pylist(made, schema=RETURNED), tokens
