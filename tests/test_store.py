@@ -25,6 +25,9 @@ def test_write_read_list_delete(store_uri: str) -> None:
     with pytest.raises(FileNotFoundError):
         store.read("a/b.bin")
     assert [e.name for e in store.list("")] == ["a/c/d.bin", "ab.bin"]
+    store.delete_folder("a")
+    store.delete_folder("a")
+    assert [e.name for e in store.list("")] == ["ab.bin"]
 
 
 def test_a_worker_gets_the_same_store(store_uri: str) -> None:

@@ -1,0 +1,83 @@
+"""Kill training's workers and its driver at random moments: it must end with the weights of a run undisturbed.
+
+CI kills a few times; XLNU_KILLS=10 is the full measure.
+"""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+from tests.chaos.test_kill_transfer import cluster  # noqa: F401
+from xlnu.tiny.build import Built
+
+pytestmark = pytest.mark.timeout(2400)
+
+TOP = Path(__file__).parents[2]
+KILLS = int(os.environ.get("XLNU_KILLS", "2"))
+
+
+def start(store: Path, cache: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.train.training_job", str(store), str(cache)]
+    return subprocess.Popen(
+        command, cwd=TOP, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+
+
+def weights(store: Path) -> dict[str, Any]:
+    (folder,) = (path.parent for path in store.glob("model-*/manifest.json"))
+    return load_file(folder / "model.safetensors")
+
+
+def kill_a_worker(chance: random.Random) -> bool:
+    """One that trains; they are called by the function that they run."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if b"ray::RayTrainWorker" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    if not found:
+        return False
+    os.kill(chance.choice(found), signal.SIGKILL)
+    return True
+
+
+def test_killed_at_random_it_ends_with_the_same_weights(
+    tiny: Built,
+    cluster: dict[str, str],  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    cache, calm = tiny.data.parent, tmp_path / "calm"
+    began = time.monotonic()
+    child = start(calm, cache, cluster)
+    said = child.communicate(timeout=600)[1]
+    whole = time.monotonic() - began
+    assert child.returncode == 0, said
+    expected = weights(calm)
+    seed = random.randrange(2**32)
+    chance, workers = random.Random(seed), 0
+    for kill in range(KILLS):
+        store = tmp_path / f"store{kill}"
+        child = start(store, cache, cluster)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.communicate(timeout=chance.uniform(0.2, 0.95) * whole)
+        if kill % 2 == 0 and kill_a_worker(chance):
+            workers += 1
+        else:
+            child.send_signal(signal.SIGKILL)
+            child.communicate()
+            child = start(store, cache, cluster)
+        said = child.communicate(timeout=900)[1]
+        assert child.returncode == 0, f"seed {seed}, kill {kill}: {said}"
+        found = weights(store)
+        worst = max(float((found[name] - expected[name]).abs().max()) for name in expected)
+        assert worst <= 1e-6, f"seed {seed}, kill {kill}: {worst}"
+    sys.stderr.write(f"{KILLS} kills, {workers} of a worker that trained; seed {seed}\n")

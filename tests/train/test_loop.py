@@ -1,0 +1,193 @@
+"""The loop under DeepSpeed on two workers, held against a plain loop in PyTorch on the same packs."""
+
+import dataclasses
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.train.worlds import packs
+from xlnu.tiny.build import Built
+from xlnu.train import state
+from xlnu.train.feed import Feed, Share
+from xlnu.train.loop import Pace, Progress, fit
+from xlnu.train.objective import Sft, objective
+from xlnu.train.order import Order
+from xlnu.train.packs import Index
+from xlnu.train.schedule import share
+from xlnu.train.tuned import load
+from xlnu.train.zero import ZeroConfig, configuration
+
+pytestmark = pytest.mark.timeout(600)
+
+PACE = Pace(lr=3e-3, warmup=0.2, decay="cosine", evaluate_every=3, patience=0, seed=0)
+BATCH, EPOCHS, CLIP = 4, 3, 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    model: str
+    train: Index
+    held_out: Index
+    out: Path
+
+    @property
+    def order(self) -> Order:
+        return Order(len(self.train), self.train.per_file, 2, BATCH, EPOCHS, 0)
+
+    def feed(self, rank: int, workers: int, micro: int) -> Feed:
+        place = Share(rank, workers, micro, 0, torch.device("cpu"), flat=False)
+        return Feed(self.train, self.order, place, BATCH, teacher=False)
+
+    def held(self, rank: int, workers: int, micro: int) -> Feed:
+        place = Share(rank, workers, micro, 0, torch.device("cpu"), flat=False)
+        return Feed(self.held_out, None, place, micro * workers, teacher=False)
+
+
+@pytest.fixture(scope="module")
+def world(tiny: Built, tmp_path_factory: pytest.TempPathFactory) -> World:
+    folder = tmp_path_factory.mktemp("loop")
+    train, held_out = packs(tiny, folder, length=96)
+    assert len(train) > 3 * BATCH
+    return World(str(tiny.llm), train, held_out, folder)
+
+
+def plain(world: World) -> tuple[list[float], dict[str, torch.Tensor]]:
+    """Without DeepSpeed, Ray, packs by the row, hooks or shares: one worker, one pack after another."""
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    model: Any = AutoModelForCausalLM.from_pretrained(world.model, dtype=torch.float32)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=PACE.lr, weight_decay=0.0)
+    feed, losses = world.feed(0, 1, 1), []
+    for step in range(feed.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = PACE.lr * share(step, feed.steps, PACE.warmup, PACE.decay)
+        sums, learned = [], 0
+        for number in world.order.at(step).tolist():
+            for one in feed.reader.pack(number):  # each example by itself
+                ids = torch.tensor([one.example.ids])
+                labels = ids.clone()
+                labels[0, : one.example.prompt] = -100
+                logits = model(input_ids=ids).logits[0, :-1].double()
+                sums.append(torch.nn.functional.cross_entropy(logits, labels[0, 1:], reduction="sum"))
+                learned += len(one.example.ids) - one.example.prompt
+        loss = torch.stack(sums).sum() / learned
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(float(loss))
+    return losses, {name: one.detach() for name, one in model.named_parameters()}
+
+
+def engine(world: World, stage: str, workers: int, micro: int) -> Any:
+    import deepspeed
+
+    model = load(world.model, "fp32", None, recompute=False, attention="sdpa")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=PACE.lr, weight_decay=0.0)
+    accumulate = BATCH // (workers * micro)
+    settings = configuration(
+        ZeroConfig(stage=stage),  # type: ignore[arg-type]
+        micro=micro, accumulate=accumulate, workers=workers, clip=CLIP, bf16=False,
+    )  # fmt: skip
+    made, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings)
+    return made
+
+
+def run(rank: int, workers: int, world: World, stage: str, micro: int, out: str, start: str = "") -> None:
+    """From the beginning, or from the state in the folder `start`; every evaluation's state is kept."""
+    made = engine(world, stage, workers, micro)
+    data, held_out = world.feed(rank, workers, micro), world.held(rank, workers, micro)
+    judge, progress, losses = Sft(made), Progress(), dict[int, float]()
+    if start:
+
+        def first_step() -> None:
+            for one in data.nothing(made.gradient_accumulation_steps()):
+                made.backward(judge.losses(one).sum() * 0)
+                made.step()
+
+        progress = Progress(**state.load(made, world.out / start, first_step))
+
+    def checkpoint(now: Progress, _measured: dict[str, float]) -> None:
+        folder = world.out / out / str(now.step)
+        folder.mkdir(parents=True, exist_ok=True)
+        state.save(made, folder, rank, workers, dataclasses.asdict(now))
+
+    def told(row: dict[str, float]) -> None:
+        losses[int(row["step"])] = row["loss"]
+
+    fit(made, objective(made, "sft", "none", data.steps), data, held_out, judge, PACE, progress, checkpoint, told)
+    if rank == 0:
+        torch.save(losses, world.out / out / "losses")
+
+
+def _worker(rank: int, workers: int, port: int, world: World, runs: Sequence[tuple[Any, ...]]) -> None:
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "DS_ACCELERATOR": "cpu"}
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(workers)}
+    import deepspeed
+
+    torch.set_num_threads(1)
+    deepspeed.init_distributed("gloo")
+    for one in runs:
+        run(rank, workers, world, *one)
+
+
+def spawn(workers: int, world: World, *runs: tuple[Any, ...]) -> None:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    spawning: Any = torch.multiprocessing
+    spawning.spawn(_worker, (workers, port, world, runs), nprocs=workers)
+
+
+def losses(world: World, out: str) -> dict[int, float]:
+    found: dict[int, float] = torch.load(world.out / out / "losses")
+    return found
+
+
+def weights(world: World, out: str) -> dict[str, torch.Tensor]:
+    read, last = state.reader(world.out / out / str(world.order.steps)), dict[str, torch.Tensor]()
+    for name, _ in load(world.model, "fp32", None, recompute=False, attention="sdpa").named_parameters():
+        last[name] = read(f"weight {name}")
+    return last
+
+
+@pytest.fixture(scope="module")
+def two_workers(world: World) -> World:
+    spawn(
+        2, world, *((stage, 1, f"zero{stage}") for stage in "0123"), ("2", 2, "large"), ("3", 1, "again", "zero3/6")
+    )
+    return world
+
+
+@pytest.mark.parametrize("name", ["zero0", "zero1", "zero2", "zero3", "large"])
+def test_every_stage_is_the_plain_loop(two_workers: World, name: str) -> None:
+    expected, final = plain(two_workers)
+    found = losses(two_workers, name)
+    assert sorted(found) == list(range(1, len(expected) + 1))
+    assert max(abs(found[i + 1] - loss) for i, loss in enumerate(expected)) < 1e-5
+    assert expected[-1] < 0.9 * expected[0], "it learns"
+    last = weights(two_workers, name)
+    assert max(float((last[each] - final[each]).abs().max()) for each in final) < 1e-5
+
+
+def test_what_goes_on_from_a_checkpoint_is_the_run_undisturbed(two_workers: World) -> None:
+    one, other = weights(two_workers, "zero3"), weights(two_workers, "again")
+    assert max(float((one[name] - other[name]).abs().max()) for name in one) <= 1e-6
+    assert losses(two_workers, "again") == {
+        step: loss for step, loss in losses(two_workers, "zero3").items() if step > 6
+    }
+
+
+def test_on_another_number_of_workers_and_at_another_stage_it_goes_on(two_workers: World) -> None:
+    spawn(1, two_workers, ("1", 1, "alone", "zero3/6"))
+    expected, found = losses(two_workers, "zero3"), losses(two_workers, "alone")
+    assert sorted(found) == [step for step in sorted(expected) if step > 6]
+    assert max(abs(expected[step] - loss) for step, loss in found.items()) < 1e-5
+    one, other = weights(two_workers, "zero3"), weights(two_workers, "alone")
+    assert max(float((one[name] - other[name]).abs().max()) for name in one) < 1e-5

@@ -1,0 +1,151 @@
+"""The steps of training, from a transfer set to a model: which there are, and what each depends on."""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from xlnu.config import section, setting
+from xlnu.engines.checkpoint import Checkpoint
+from xlnu.errors import UserError
+from xlnu.spread import PoolConfig, call, connect, place
+from xlnu.steps import Step, Together, Work
+from xlnu.train import packs, result, workers
+from xlnu.train.loop import Pace
+from xlnu.train.objective import Kind, Reliability
+from xlnu.train.order import Order
+from xlnu.train.schedule import Decay
+from xlnu.train.tuned import LoraConfig, Numbers
+from xlnu.train.zero import ZeroConfig
+from xlnu.transfer.assemble import HELD_OUT, TRAIN
+
+FOLDERS = {"packs": TRAIN, "held_out_packs": HELD_OUT}  # of the transfer set
+WINDOW = 4  # files of packs that are mixed with one another, and so held at once
+
+
+@dataclass
+class TrainConfig:
+    """How a model is trained."""
+
+    objective: Kind = setting(
+        "sft",
+        "what is minimised: sft, the answers' negative log-likelihood; fkl, rkl, jsd, taid: where the answer is in "
+        "the source language, the divergence from what the same LLM says to the question in it",
+    )
+    reliability: Reliability = setting(
+        "none", "weigh a row's divergence by the teacher's own probability of the answer, or by its rank"
+    )
+    method: Literal["lora", "full"] = setting("lora", "full: all weights; lora: adapters beside them")
+    form: result.Form = setting("both", "what lora leaves: the adapter, a model with it merged in, or both")
+    lora: LoraConfig = section(LoraConfig)
+    numbers: Numbers = setting("bf16", "what is computed in; DeepSpeed keeps the optimiser's own in fp32")
+    length: int = setting(
+        512, "tokens of a sequence; examples are packed into it, and longer ones left out", at_least=8
+    )
+    batch: int = setting(32, "sequences a step, over all workers", at_least=1)
+    micro: int = setting(1, "sequences that a worker computes at once", at_least=1)
+    epochs: int = setting(3, "how often every example is seen", at_least=1)
+    lr: float = setting(1e-4, "the learning rate at its highest; 2e-5 is usual for method=full", above=0)
+    warmup: float = setting(0.03, "share of all steps over which it rises", at_least=0, at_most=1)
+    decay: Decay = setting("cosine", "how it falls afterwards")
+    beta1: float = setting(0.9, "AdamW's", at_least=0, at_most=1)
+    beta2: float = setting(0.999, "AdamW's", at_least=0, at_most=1)
+    weight_decay: float = setting(0.0, "AdamW's", at_least=0)
+    clip: float = setting(1.0, "the gradient's norm is cut to this; 0: never", at_least=0)
+    evaluate_every: int = setting(
+        100, "steps between looks at the held-out loss, each with a checkpoint", at_least=1
+    )
+    patience: int = setting(3, "looks without a better loss before it stops; 0: it goes on to the end", at_least=0)
+    keep: int = setting(2, "checkpoints that are kept while it runs: the best, and the last", at_least=1)
+    recompute: bool = setting(
+        False, "compute layers' states again for the backward pass: less memory, a third slower"
+    )
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = setting("sdpa", "how transformers computes it")
+    seed: int = setting(0, "of the order, of dropout, and of adapters' first weights", at_least=0)
+    zero: ZeroConfig = section(ZeroConfig)
+    pool: PoolConfig = section(PoolConfig)
+
+
+def about(config: TrainConfig) -> dict[str, object]:
+    """What of the settings changes the model. How the work is spread does not, but by rounding."""
+    found = dataclasses.asdict(config)
+    for only_how in ("micro", "keep", "recompute", "attention", "zero", "pool", "length", "form"):
+        del found[only_how]
+    if config.method == "full":
+        del found["lora"]
+    if config.objective == "sft":
+        del found["reliability"]
+    return found
+
+
+def check(config: TrainConfig) -> None:
+    if config.objective != "sft" and config.method != "lora":
+        raise UserError(
+            f"train.objective: {config.objective} needs train.method=lora: the teacher is the same model with its "
+            "adapters off"
+        )
+    if config.batch % config.micro:
+        raise UserError(f"train.micro: {config.micro} does not divide train.batch={config.batch}")
+
+
+def steps(
+    config: TrainConfig, model: Checkpoint, transfer: Step, card: Callable[[Work, workers.Trained], str]
+) -> list[Step]:
+    """Packs, packs of held-out rows, and the model, which is the last."""
+    check(config)
+    cut = {"length": config.length, "seed": config.seed, **model.identity}
+    pack = Together("packs", functools.partial(_pack, config=config, model=model))
+    made = [Step(name, cut | {"folder": folder}, pack, (transfer,)) for name, folder in FOLDERS.items()]
+    trained = {**about(config), "form": config.form if config.method == "lora" else "model", **model.identity}
+    run = functools.partial(_train, config=config, model=model, card=card)
+    return [*made, Step("model", trained, run, tuple(made))]
+
+
+def _pack(works: dict[str, Work], config: TrainConfig, model: Checkpoint) -> dict[str, int]:
+    rows = {name: work.inputs["transfer"].rows(FOLDERS[name]) for name, work in works.items()}
+    for name, found in rows.items():
+        if not len(found):
+            hint = "; raise transfer.held_out" if FOLDERS[name] == HELD_OUT else ""
+            raise UserError(f"{name}: the transfer set has no row in {FOLDERS[name]}/{hint}")
+    return packs.make(works, rows, model, config.length, config.seed)
+
+
+def _train(work: Work, config: TrainConfig, model: Checkpoint, card: Callable[[Work, workers.Trained], str]) -> int:
+    train, held_out = (packs.index(work.inputs[n].rows(rejected=True)) for n in ("packs", "held_out_packs"))
+    for name, found in (("packs", train), ("held_out_packs", held_out)):
+        if not len(found):
+            raise UserError(f"{name}: every row was rejected: raise train.length={config.length}")
+    connect(work.task.display)
+    placed = place(config.pool)
+    if config.batch % (placed.actors * config.micro):
+        raise UserError(
+            f"train.batch: {config.batch} cannot be shared among {placed.actors} workers, each with "
+            f"train.micro={config.micro}: take a multiple of {placed.actors * config.micro}, or train.pool.actors=1"
+        )
+    job = workers.Job(
+        model=model,
+        numbers=config.numbers,
+        lora=config.lora if config.method == "lora" else None,
+        recompute=config.recompute,
+        attention=config.attention,
+        kind=config.objective,
+        reliability=config.reliability,
+        betas=(config.beta1, config.beta2),
+        weight_decay=config.weight_decay,
+        zero=config.zero,
+        clip=config.clip,
+        micro=config.micro,
+        order=Order(len(train), train.per_file, WINDOW, config.batch, config.epochs, config.seed),
+        pace=Pace(config.lr, config.warmup, config.decay, config.evaluate_every, config.patience, config.seed),
+        train=train,
+        held_out=held_out,
+    )
+    made = workers.train(work, job, placed, config.keep)
+    wanted = result.Wanted(model, config.numbers, job.lora, config.form, card(work, made))
+    call(result.write, work.write_part, made.folder, wanted, display=work.task.display)
+    told = json.dumps(dataclasses.asdict(made.progress)).encode()
+    work.write_part.store.write(f"{work.write_part.address}/training.json", told)
+    workers.clear(work.write_part.store, work.write_part.address)
+    return 0

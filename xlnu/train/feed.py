@@ -1,0 +1,98 @@
+"""What a worker is fed: its share of each step's packs, as micro-batches."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xlnu.train.examples import Example
+from xlnu.train.loop import Micro
+from xlnu.train.order import Order
+from xlnu.train.packing import IGNORED, Batch, packed
+from xlnu.train.packs import Index, Learned, Numbers, Reader
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Share:
+    """A worker's place among others, and how much it computes at once."""
+
+    worker: int
+    workers: int
+    micro: int  # packs
+    pad: int
+    device: "torch.device"
+    flat: bool  # all packs of a micro-batch in one row, as flash attention wants them
+
+
+class Feed:
+    """`batch` packs a step: over all epochs in the order's own order, or, held out, once from first to last."""
+
+    def __init__(self, packs: Index, order: Order | None, share: Share, batch: int, *, teacher: bool) -> None:
+        assert batch % (share.workers * share.micro) == 0
+        self.packs, self.order, self.share, self.batch, self.teacher = packs, order, share, batch, teacher
+        self.steps = order.steps if order else -(-len(packs) // batch)
+        # what one window of the order is in, and the file at its border
+        self.reader = Reader(packs, (order.window if order else 1) + 1)
+
+    def learned(self, step: int) -> int:
+        return int(self.packs.learned[self._numbers(step)].sum())
+
+    def micros(self, step: int) -> Iterator[Micro]:
+        share = self.share
+        mine = self._numbers(step)[share.worker :: share.workers].tolist()
+        for start in range(0, self.batch // share.workers, share.micro):
+            yield self._micro([self.reader.pack(number) for number in mine[start : start + share.micro]])
+
+    def nothing(self, times: int) -> list[Micro]:
+        return [_nothing(self.share)] * times
+
+    def _numbers(self, step: int) -> Numbers:
+        if self.order:
+            return self.order.at(step)
+        return np.arange(step * self.batch, min((step + 1) * self.batch, len(self.packs)))
+
+    def _micro(self, packs: Sequence[Sequence[Learned]]) -> Micro:
+        if not packs:
+            return _nothing(self.share)
+        ids = [one.id for pack in packs for one in pack]
+        batch = self._batch([[one.example for one in pack] for pack in packs])
+        taught = [one for pack in packs for one in pack if self.teacher and one.teacher]
+        if not taught:
+            return Micro(batch, None, None, ids)
+        views = [_view(one) for one in taught]
+        # a row each: packing them again would take a plan of its own, and they are seen without gradients
+        return Micro(batch, self._batch([[view] for view in views]), self._taught(packs), ids)
+
+    def _taught(self, packs: Sequence[Sequence[Learned]]) -> "torch.Tensor":
+        import torch
+
+        counts = [(bool(one.teacher), len(one.example.ids) - one.example.prompt) for pack in packs for one in pack]
+        marks = [torch.full((count,), has) for has, count in counts]
+        return torch.cat(marks).to(self.share.device)
+
+    def _batch(self, rows: Sequence[Sequence[Example]]) -> Batch:
+        return moved(packed(rows, self.share.pad, flat=self.share.flat), self.share.device)
+
+
+def _view(one: Learned) -> Example:
+    """The same answer behind the teacher's question."""
+    assert one.teacher
+    return Example([*one.teacher, *one.example.ids[one.example.prompt :]], len(one.teacher))
+
+
+def _nothing(share: Share) -> Micro:
+    """Two tokens and no answer: a worker with no packs takes part in what all must do together."""
+    batch = packed([[Example([share.pad, share.pad], 1)]], share.pad)
+    batch.labels.fill_(IGNORED)
+    return Micro(moved(batch, share.device), None, None, [])
+
+
+def moved(batch: Batch, device: "torch.device") -> Batch:
+    mask = None if batch.attention_mask is None else batch.attention_mask.to(device)
+    return Batch(
+        batch.input_ids.to(device), batch.labels.to(device), batch.position_ids.to(device), mask, batch.spans
+    )

@@ -1,0 +1,200 @@
+"""The loop: it asks an objective for a loss and DeepSpeed for the step; it reports, evaluates, and stops early.
+
+A step's loss is the mean over all answer tokens of its packs, whoever holds them: how packs are spread over
+workers and micro-batches changes nothing but rounding. What is drawn is drawn anew at each step from the seed, so
+that a run that goes on from a checkpoint is the run that was not interrupted.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from xlnu.errors import Halt
+from xlnu.train.packing import Batch
+from xlnu.train.schedule import Decay, share
+from xlnu.train.state import base
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Micro:
+    """What a worker computes at once. Without rows: work for the others' sake, which counts for nothing."""
+
+    batch: Batch
+    teacher: Batch | None
+    taught: "torch.Tensor | None"  # which of the batch's answer tokens the teacher's are, in their order
+    ids: Sequence[str]
+
+
+class Objective(Protocol):
+    def losses(self, micro: Micro) -> "torch.Tensor":
+        """Of every answer token, each to count as one."""
+        ...
+
+    def update(self, mean: float) -> None:
+        """After every step."""
+        ...
+
+    def state(self) -> dict[str, float]: ...
+
+    def restore(self, state: dict[str, float]) -> None: ...
+
+
+class Data(Protocol):
+    steps: int
+
+    def micros(self, step: int) -> Iterator[Micro]:
+        """This worker's, always as many as every other's."""
+        ...
+
+    def learned(self, step: int) -> int:
+        """The answer tokens of the step, of all workers together."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast, how long, and when to look."""
+
+    lr: float
+    warmup: float
+    decay: Decay
+    evaluate_every: int
+    patience: int  # evaluations without a better one before it stops; 0: never
+    seed: int
+
+
+@dataclass
+class Progress:
+    """Where a run stands; all of it is saved."""
+
+    step: int = 0
+    best: float = math.inf
+    best_step: int = 0
+    worse: int = 0  # evaluations since the best
+    tokens: int = 0
+    objective: dict[str, float] = field(default_factory=dict)
+    curve: list[dict[str, float]] = field(default_factory=list)  # a row a step
+
+
+class Diverged(Halt):
+    """The loss is no number any more."""
+
+
+# What an evaluation is told of: where the run stands, and what was measured since the one before.
+Told = Callable[[Progress, dict[str, float]], None]
+
+
+def fit(
+    engine: Any,
+    objective: Objective,
+    data: Data,
+    held_out: Data,
+    judge: Objective,
+    pace: Pace,
+    progress: Progress,
+    checkpoint: Told,
+    told: Callable[[dict[str, float]], None],
+) -> Progress:
+    """Train from where `progress` stands to the end, or until the held-out loss gets no better.
+
+    `judge` gives the loss of held-out rows, `checkpoint` is called at every evaluation, by all workers alike, and
+    `told` after every step.
+    """
+    objective.restore(progress.objective)
+    while progress.step < data.steps and not (pace.patience and progress.worse >= pace.patience):
+        mean, norm = _step(engine, objective, data, pace, progress.step)
+        objective.update(mean)
+        rate, learned = (
+            pace.lr * share(progress.step, data.steps, pace.warmup, pace.decay),
+            data.learned(progress.step),
+        )
+        progress.tokens += learned
+        progress.step += 1
+        row = {"step": progress.step, "loss": mean, "grad_norm": norm, "lr": rate, "tokens": learned}
+        progress.curve.append(row)
+        if progress.step % pace.evaluate_every == 0 or progress.step == data.steps:
+            loss = evaluate(engine, judge, held_out)
+            better = loss < progress.best
+            progress.worse = 0 if better else progress.worse + 1
+            if better:
+                progress.best, progress.best_step = loss, progress.step
+            progress.objective = objective.state()
+            row["held_out_loss"] = loss
+            checkpoint(progress, {"loss": mean, "held_out_loss": loss, "grad_norm": norm})
+        told(row)
+    return progress
+
+
+def _step(engine: Any, objective: Objective, data: Data, pace: Pace, step: int) -> tuple[float, float]:
+    import torch
+
+    rank, world = _place()
+    torch.manual_seed((pace.seed * 1_000_003 + step) * 4099 + rank)  # of dropout
+    rate = pace.lr * share(step, data.steps, pace.warmup, pace.decay)
+    for group in base(engine).param_groups:
+        group["lr"] = rate
+    engine.train()
+    learned, total = data.learned(step), torch.zeros((), device=engine.device)
+    seen, odd = list[str](), list[str]()
+    for micro in data.micros(step):
+        summed = objective.losses(micro).sum()
+        # DeepSpeed takes the mean over workers and micro-batches; of unequal ones that is none over tokens
+        engine.backward(summed * (world * engine.gradient_accumulation_steps() / learned))
+        engine.step()
+        total += summed.detach()
+        seen += micro.ids
+        odd += micro.ids if not math.isfinite(float(summed.detach())) else []
+    mean, norm = _sum(total) / learned, float(engine.get_global_grad_norm() or 0.0)
+    if not (math.isfinite(mean) and math.isfinite(norm)):
+        raise Diverged(_why(step, mean, norm, seen, odd))
+    return mean, norm
+
+
+def evaluate(engine: Any, judge: Objective, data: Data) -> float:
+    """The mean loss of the held-out answers' tokens."""
+    import torch
+
+    engine.eval()
+    total, learned = torch.zeros((), device=engine.device), 0
+    with torch.no_grad():
+        for step in range(data.steps):
+            learned += data.learned(step)
+            for micro in data.micros(step):
+                total += judge.losses(micro).sum()
+    return _sum(total) / max(1, learned)
+
+
+def _why(step: int, mean: float, norm: float, seen: list[str], odd: list[str]) -> str:
+    """With the rows whose loss is no number; if it is the gradient that is none, with all that were seen."""
+    import torch.distributed as dist
+
+    found: list[Any] = [None] * _place()[1]
+    if dist.is_initialized():
+        dist.all_gather_object(found, (seen, odd))
+    else:
+        found = [(seen, odd)]
+    rows = sorted({one for _, each in found for one in each} or {one for each, _ in found for one in each})
+    named = f"{', '.join(rows[:20])}{f' and {len(rows) - 20} more' if len(rows) > 20 else ''}"
+    return (
+        f"step {step}: the loss is {mean} and the gradient's norm {norm}; take a smaller train.lr, or look at its "
+        f"rows: {named}"
+    )
+
+
+def _place() -> tuple[int, int]:
+    import torch.distributed as dist
+
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def _sum(value: "torch.Tensor") -> float:
+    """Over all workers."""
+    import torch.distributed as dist
+
+    if dist.is_initialized():
+        dist.all_reduce(value)
+    return float(value)

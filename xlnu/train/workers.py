@@ -1,0 +1,272 @@
+"""Training on Ray Train: workers, their checkpoints, and what the driver is told while they work.
+
+Ray brings the workers up, brings them back when one dies, and keeps their checkpoints under the step's own address:
+so the same command goes on where another driver was killed, and no other run can take them for its own.
+"""
+
+import contextlib
+import dataclasses
+import os
+import tempfile
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xlnu.engines.checkpoint import Checkpoint
+from xlnu.errors import Halt
+from xlnu.spread import LIVES, Placed, connect
+from xlnu.steps import Work
+from xlnu.store import Store
+from xlnu.train import state, zero
+from xlnu.train.feed import Feed, Share
+from xlnu.train.loop import Diverged, Pace, Progress, fit
+from xlnu.train.objective import Kind, Reliability, objective
+from xlnu.train.order import Order
+from xlnu.train.packs import Index
+from xlnu.train.tuned import LoraConfig, Numbers, load
+
+FOLDER = "training"  # in the store, beside the steps
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker needs to know."""
+
+    model: Checkpoint
+    numbers: Numbers
+    lora: LoraConfig | None
+    recompute: bool
+    attention: str
+    kind: Kind
+    reliability: Reliability
+    betas: tuple[float, float]
+    weight_decay: float
+    zero: zero.ZeroConfig
+    clip: float
+    micro: int
+    order: Order
+    pace: Pace
+    train: Index
+    held_out: Index
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Where the best state lies, and the way to it."""
+
+    folder: str  # in the store
+    progress: Progress
+
+
+def train(work: Work, job: Job, placed: Placed, keep: int) -> Trained:
+    """Train to the end, from wherever this step stands."""
+    connect(work.task.display)
+    import ray
+    from ray.exceptions import RayActorError
+    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+    from ray.train.v2.api.exceptions import WorkerGroupError
+
+    store, address = work.write_part.store, work.write_part.address
+    board: Any = ray.remote(num_cpus=0)(_Board).remote()
+    resources = {"CPU": placed.cpus} | ({"GPU": placed.gpus} if placed.gpus else {})
+    scaling = ScalingConfig(num_workers=placed.actors, use_gpu=bool(placed.gpus), resources_per_worker=resources)
+    kept = CheckpointConfig(
+        num_to_keep=keep, checkpoint_score_attribute="held_out_loss", checkpoint_score_order="min"
+    )
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config={"job": job, "placed": placed, "board": board},
+        scaling_config=scaling,
+        run_config=RunConfig(
+            name=address,
+            storage_path=f"{store.root}/{FOLDER}",
+            storage_filesystem=store.fs,
+            failure_config=FailureConfig(max_failures=LIVES),
+            checkpoint_config=kept,
+        ),
+    )
+    with _told(work, board, job.order.steps):
+        try:
+            result = trainer.fit()
+        except WorkerGroupError as error:
+            if not any(isinstance(one, RayActorError) for one in error.worker_failures.values()):
+                raise  # a fault of ours, and its traceback says where
+            raise Halt(
+                f"{work.name}: workers died {LIVES} times, most often for want of memory: take a smaller "
+                "train.micro, train.recompute=true, or another train.zero.stage; the same command goes on"
+            ) from None
+    halted: Halt | None = ray.get(board.halted.remote())
+    if isinstance(halted, Diverged):
+        raise Diverged(f"{work.name}: {halted}; {_last_good(result)}")
+    if halted:
+        raise halted
+    best = min(result.best_checkpoints or [], key=lambda pair: float(pair[1]["held_out_loss"]))
+    return Trained(os.path.relpath(best[0].path, store.root), ray.get(board.ended.remote()))
+
+
+def _last_good(result: Any) -> str:
+    if result.checkpoint is None:
+        return "there is no checkpoint yet"
+    return f"the last good checkpoint is {result.checkpoint.path}"
+
+
+class _Board:
+    """Where rank 0 writes what the driver reads: each step's numbers, and how it ended."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, dict[str, float]] = {}
+        self.halt: Halt | None = None
+        self.progress = Progress()
+
+    def stop(self, halt: Halt) -> None:
+        self.halt = halt
+
+    def halted(self) -> Halt | None:
+        return self.halt
+
+    def end(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def ended(self) -> Progress:
+        return self.progress
+
+    def put(self, row: dict[str, float]) -> None:
+        self.rows[int(row["step"])] = row
+
+    def take(self, after: int) -> list[dict[str, float]]:
+        return [row for step, row in sorted(self.rows.items()) if step > after]
+
+
+@contextlib.contextmanager
+def _told(work: Work, board: Any, steps: int) -> Iterator[None]:
+    """Progress on the display, while trainer.fit() holds this thread."""
+    import ray
+
+    work.task.begin(steps, done=0, of=work.name)
+    ended = threading.Event()
+
+    def watch() -> None:
+        seen = 0
+        while not ended.wait(1):
+            with contextlib.suppress(Exception):  # the cluster may be going down; fit() says so
+                for row in ray.get(board.take.remote(seen), timeout=10):
+                    work.task.advance(int(row["step"]) - seen, int(row["tokens"]))
+                    seen = int(row["step"])
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watching.join(timeout=15)
+
+
+def _worker(config: dict[str, Any]) -> None:
+    """What stops one worker stops all, alike: as an exception it would be tried again, to the same end."""
+    import ray
+
+    try:
+        _train(config["job"], config["placed"], config["board"])
+    except Halt as halt:
+        ray.get(config["board"].stop.remote(halt))
+
+
+def _train(job: Job, placed: Placed, board: Any) -> None:
+    import ray
+    import ray.train
+
+    if not placed.gpus:
+        os.environ["DS_ACCELERATOR"] = "cpu"
+    import torch
+
+    torch.set_num_threads(placed.cpus)  # Ray sets OMP_NUM_THREADS by itself
+    context = ray.train.get_context()
+    rank, world = context.get_world_rank(), context.get_world_size()
+    engine, pad = _engine(job, world)
+    device = engine.device
+    share = Share(rank, world, job.micro, pad, device, flat=job.attention.startswith("flash"))
+    batch = job.order.batch
+    data = Feed(job.train, job.order, share, batch, teacher=job.kind != "sft")
+    held_out = Feed(job.held_out, None, share, job.micro * world, teacher=False)
+    goal, judge = (objective(engine, kind, job.reliability, job.order.steps) for kind in (job.kind, "sft"))
+    progress = _resume(engine, data, judge)
+    name = _name(rank)
+
+    def checkpoint(now: Progress, measured: dict[str, float]) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="xlnu-"))
+        about = dataclasses.asdict(now)
+        state.save(engine, folder, rank, world, about)
+        ray.train.report(
+            measured,
+            checkpoint=ray.train.Checkpoint.from_directory(str(folder)),
+            checkpoint_dir_name=f"step-{now.step:08d}-{name}",
+            checkpoint_upload_mode=ray.train.CheckpointUploadMode.ASYNC,
+            delete_local_checkpoint_after_upload=True,
+        )
+
+    def told(row: dict[str, float]) -> None:
+        if rank == 0:
+            board.put.remote(row)
+
+    fit(engine, goal, data, held_out, judge, job.pace, progress, checkpoint, told)
+    if rank == 0:
+        ray.get(board.end.remote(progress))
+
+
+def _engine(job: Job, world: int) -> tuple[Any, int]:
+    import deepspeed
+    import torch
+    from transformers import AutoTokenizer
+
+    folder = job.model.local()
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)  # type: ignore[no-untyped-call]
+    torch.manual_seed(job.pace.seed)  # of adapters
+    model = load(folder, job.numbers, job.lora, recompute=job.recompute, attention=job.attention)
+    weights = [one for one in model.parameters() if one.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=job.pace.lr, betas=job.betas, weight_decay=job.weight_decay)
+    settings = zero.configuration(
+        job.zero,
+        micro=job.micro,
+        accumulate=job.order.batch // (world * job.micro),
+        workers=world,
+        clip=job.clip,
+        bf16=job.numbers == "bf16",
+    )
+    engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings)
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    return engine, pad
+
+
+def _resume(engine: Any, data: Feed, judge: Any) -> Progress:
+    import ray.train
+
+    last = ray.train.get_checkpoint()
+    if last is None:
+        return Progress()
+
+    def first_step() -> None:
+        for micro in data.nothing(engine.gradient_accumulation_steps()):
+            engine.backward(judge.losses(micro).sum() * 0)
+            engine.step()
+
+    with last.as_directory() as folder:
+        return Progress(**state.load(engine, Path(folder), first_step))
+
+
+def _name(rank: int) -> str:
+    """Of this start of the workers: a checkpoint of one must not be written into that of another."""
+    import torch.distributed as dist
+
+    names = [uuid.uuid4().hex[:8] if rank == 0 else ""]
+    dist.broadcast_object_list(names)
+    return names[0]
+
+
+def clear(store: Store, address: str) -> None:
+    """The checkpoints of a finished step."""
+    store.delete_folder(f"{FOLDER}/{address}")

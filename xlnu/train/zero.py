@@ -1,0 +1,108 @@
+"""DeepSpeed: its configuration out of ours, and a user's own JSON beside it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from xlnu.config import setting
+from xlnu.errors import UserError
+
+Stage = Literal["0", "1", "2", "3"]
+# What ours says by other names. In the JSON each may stand with the same value or "auto".
+OURS = {
+    "train_micro_batch_size_per_gpu": "train.micro",
+    "gradient_accumulation_steps": "train.batch, train.micro and train.workers",
+    "train_batch_size": "train.batch",
+    "gradient_clipping": "train.clip",
+    "zero_optimization.stage": "train.zero.stage",
+    "zero_optimization.offload_optimizer.device": "train.zero.offload",
+    "zero_optimization.offload_param.device": "train.zero.offload",
+    "bf16.enabled": "train.numbers",
+    "fp16.enabled": "train.numbers",
+}
+NOT_THERE = {
+    "optimizer": "train.lr, train.betas and train.weight_decay",
+    "scheduler": "train.warmup and train.decay",
+}
+
+
+@dataclass
+class ZeroConfig:
+    """How DeepSpeed spreads a model's training over workers. None of it changes the result but by rounding."""
+
+    stage: Stage = setting(
+        "2", "what is spread: 0 nothing, 1 the optimiser's state, 2 gradients too, 3 the weights too"
+    )
+    offload: Literal["none", "optimizer", "all"] = setting(
+        "none", "what stays in the machine's memory rather than the GPU's; all: the weights too, at stage 3"
+    )
+    json: str = setting("", "a file of DeepSpeed's own settings, for all that has no setting here")
+
+
+def configuration(
+    config: ZeroConfig, *, micro: int, accumulate: int, workers: int, clip: float, bf16: bool
+) -> dict[str, Any]:
+    """What deepspeed.initialize is given; UserError where a user's JSON contradicts our settings."""
+    stage = int(config.stage)
+    if config.offload != "none" and stage == 0:
+        raise UserError("train.zero.offload: needs train.zero.stage=1, 2 or 3: at 0 nothing is spread")
+    if config.offload == "all" and stage != 3:
+        raise UserError("train.zero.offload: all needs train.zero.stage=3: below it every worker holds the weights")
+    zero: dict[str, Any] = {"stage": stage}
+    if config.offload != "none":
+        zero["offload_optimizer"] = {"device": "cpu"}
+    if config.offload == "all":
+        zero["offload_param"] = {"device": "cpu"}
+    ours = {
+        "train_micro_batch_size_per_gpu": micro,
+        "gradient_accumulation_steps": accumulate,
+        "train_batch_size": micro * accumulate * workers,
+        "gradient_clipping": clip,
+        "zero_optimization": zero,
+        "bf16": {"enabled": bf16},
+        "fp16": {"enabled": False},
+        "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,  # torch's AdamW, whose state we save, runs on processors too
+        "steps_per_print": 10**9,
+    }
+    if not config.json:
+        return ours
+    theirs = _read(config.json)
+    for name, instead in NOT_THERE.items():
+        if name in theirs:
+            raise UserError(f"train.zero.json: {config.json}: take {name!r} out: it is {instead} here")
+    for name, instead in OURS.items():
+        said, is_so = _at(theirs, name), _at(ours, name)
+        if said not in (None, "auto") and said != (is_so if is_so is not None else "none"):
+            raise UserError(
+                f"train.zero.json: {config.json}: {name} is {said} there and {is_so} by {instead}: say it once"
+            )
+    return _merged(theirs, ours)
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        found = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"train.zero.json: {path}: cannot be read as JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"train.zero.json: {path}: holds no settings by name")
+    return found
+
+
+def _at(settings: dict[str, Any], name: str) -> Any:
+    for key in name.split("."):
+        settings = settings.get(key, {}) if isinstance(settings, dict) else {}
+    return None if settings == {} else settings
+
+
+def _merged(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    """Ours, and what only they say."""
+    both = {
+        name: _merged(theirs[name], value)
+        if isinstance(value, dict) and isinstance(theirs.get(name), dict)
+        else value
+        for name, value in ours.items()
+    }
+    return {name: value for name, value in theirs.items() if name not in ours} | both
