@@ -12,7 +12,7 @@ from xlnu.engines.checkpoint import Checkpoint
 from xlnu.errors import UserError
 from xlnu.spread import PoolConfig, call, connect, place
 from xlnu.steps import Step, Together, Work
-from xlnu.train import packs, result, workers
+from xlnu.train import packs, result, workers, zero
 from xlnu.train.loop import Pace
 from xlnu.train.objective import Kind, Reliability
 from xlnu.train.order import Order
@@ -88,6 +88,7 @@ def check(config: TrainConfig) -> None:
         )
     if config.batch % config.micro:
         raise UserError(f"train.micro: {config.micro} does not divide train.batch={config.batch}")
+    zero.configuration(config.zero, micro=1, accumulate=1, workers=1, clip=config.clip, bf16=False)
 
 
 def steps(

@@ -1,0 +1,62 @@
+"""`python jobs/sdrrl.py` as a user runs it, on a tiny world that makes no sense, with an echo for a translator."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import AutoModelForCausalLM
+
+from xlnu.tiny.build import Built
+
+pytestmark = pytest.mark.timeout(900)
+
+TOP = Path(__file__).parents[2]
+FEW = [
+    "tiny.size=xs", "instructions.at_most=24", "languages=[qaa_Latn]", "english.reject=[]",
+    "english.max_new_tokens=8", "translator.engine=echo", "quality.model=''", "transfer.flags=[]", "transfer.filter=none",
+    "transfer.held_out=0.2", "train.epochs=1", "train.batch=4", "train.evaluate_every=5", "train.length=128",
+]  # fmt: skip
+
+
+def run(folder: Path, tiny: Built, *settings: str) -> subprocess.CompletedProcess[str]:
+    config = ["--config", str(TOP / "configs" / "tiny" / "sdrrl.yaml"), f"tiny.cache={tiny.data.parent}"]
+    command = [sys.executable, str(TOP / "jobs" / "sdrrl.py"), *config, *FEW, *settings]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
+
+
+def test_it_leaves_a_model_with_its_card_and_a_report(tiny: Built, tmp_path: Path) -> None:
+    done = run(tmp_path, tiny)
+    assert done.returncode == 0, done.stderr
+    *_, model, report = done.stdout.splitlines()
+    assert report == "runs/sdrrl/report.html"
+    made: Any = AutoModelForCausalLM.from_pretrained(tmp_path / model)
+    before: Any = AutoModelForCausalLM.from_pretrained(tiny.llm)
+    pairs = zip(made.parameters(), before.parameters(), strict=True)
+    assert any(bool((one != other).any()) for one, other in pairs)
+    card = (tmp_path / model / "README.md").read_text(encoding="utf-8")
+    assert "| Velan (`qaa_Latn`) |" in card
+    assert str(tmp_path) not in card
+    steps = json.loads((tmp_path / "runs/sdrrl/report.json").read_text())["steps"]
+    assert [step["name"] for step in steps][-4:] == ["transfer", "packs", "held_out_packs", "model"]
+    curve = json.loads((tmp_path / "runs/sdrrl/training.json").read_text())["curve"]
+    assert curve[-1]["held_out_loss"] > 0
+    again = run(tmp_path, tiny)
+    assert "nothing was left to do: every step was done before" in again.stderr
+
+
+def test_what_cannot_be_trained_is_said_before_any_work(tiny: Built, tmp_path: Path) -> None:
+    for settings, message in (
+        (
+            ["english.engine=echo"],
+            "sdrrl: english.engine: echo has no checkpoint here to train; take ct2, hf or vllm",
+        ),
+        (["train.objective=fkl"], "sdrrl: train.objective: fkl needs train.method=lora: the teacher is the same"),
+        (["train.zero.offload=all"], "sdrrl: train.zero.offload: all needs train.zero.stage=3: below it every"),
+    ):
+        done = run(tmp_path, tiny, *settings)
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1].startswith(message), done.stderr
+    assert not list(tmp_path.glob("runs/store/*-*"))
