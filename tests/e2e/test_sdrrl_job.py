@@ -16,8 +16,9 @@ pytestmark = pytest.mark.timeout(900)
 TOP = Path(__file__).parents[2]
 FEW = [
     "tiny.size=xs", "instructions.at_most=24", "languages=[qaa_Latn]", "english.reject=[]",
-    "english.max_new_tokens=8", "translator.engine=echo", "quality.model=''", "transfer.flags=[]", "transfer.filter=none",
-    "transfer.held_out=0.2", "train.epochs=1", "train.batch=4", "train.evaluate_every=5", "train.length=128",
+    "english.max_new_tokens=8", "translator.engine=echo", "quality.model=''", "transfer.flags=[]",
+    "transfer.filter=none", "transfer.held_out=0.2", "train.epochs=1", "train.batch=4",
+    "train.evaluate_every=5", "train.length=128",
 ]  # fmt: skip
 
 

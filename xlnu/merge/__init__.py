@@ -1,0 +1,1 @@
+"""Merging: two experts of one architecture become one model, without training and without a GPU."""
