@@ -14,7 +14,7 @@ from xlnu.spread import Placed
 from xlnu.steps import Part, Result, Rows, Step, Work, Writer
 from xlnu.store import Store
 from xlnu.tiny.build import Built
-from xlnu.train.build import TrainConfig
+from xlnu.train.build import TrainConfig, clear
 from xlnu.train.build import steps as train_steps
 from xlnu.train.packs import Index, _Encode, index
 from xlnu.transfer.assemble import HELD_OUT, REJECTED, TRAIN
@@ -80,7 +80,9 @@ def train(built: Built, store: Path, n: int = 120, **settings: Any) -> dict[str,
     config = TrainConfig(**{**SMALL, **settings})
     given = transfer(built, n)
     made = train_steps(config, find("english.model", str(built.llm)), given, lambda _work, _made: "# A test's")
-    return steps.run([given, *made], Store(str(store)), Display())
+    results = steps.run([given, *made], Store(str(store)), Display())
+    clear(results["model"])
+    return results
 
 
 def weights(result: Result) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from xlnu.config import section, setting
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.errors import UserError
 from xlnu.spread import PoolConfig, call, connect, place
-from xlnu.steps import Step, Together, Work
+from xlnu.steps import Result, Step, Together, Work
 from xlnu.train import packs, result, workers, zero
 from xlnu.train.loop import Pace
 from xlnu.train.objective import Kind, Reliability
@@ -58,7 +58,7 @@ class TrainConfig:
         100, "steps between looks at the held-out loss, each with a checkpoint", at_least=1
     )
     patience: int = setting(3, "looks without a better loss before it stops; 0: it goes on to the end", at_least=0)
-    keep: int = setting(2, "checkpoints that are kept while it runs: the best, and the last", at_least=1)
+    keep: int = setting(2, "the best checkpoints that are kept while it runs, and the last beside them", at_least=1)
     recompute: bool = setting(
         False, "compute layers' states again for the backward pass: less memory, a third slower"
     )
@@ -148,5 +148,9 @@ def _train(work: Work, config: TrainConfig, model: Checkpoint, card: Callable[[W
     call(result.write, work.write_part, made.folder, wanted, display=work.task.display)
     told = json.dumps(dataclasses.asdict(made.progress)).encode()
     work.write_part.store.write(f"{work.write_part.address}/training.json", told)
-    workers.clear(work.write_part.store, work.write_part.address)
     return 0
+
+
+def clear(model: Result) -> None:
+    """Its checkpoints, once the step is finished: before, a kill would cost the whole training."""
+    model.store.delete_folder(f"{workers.FOLDER}/{model.manifest.address}")

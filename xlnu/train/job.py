@@ -10,7 +10,7 @@ from xlnu.errors import UserError
 from xlnu.run import Run, print_out
 from xlnu.steps import Work
 from xlnu.tiny.embed import embed
-from xlnu.train.build import TrainConfig, steps
+from xlnu.train.build import TrainConfig, clear, steps
 from xlnu.train.card import card
 from xlnu.train.packs import NONE
 from xlnu.train.workers import Trained
@@ -42,6 +42,7 @@ def work(config: SdrrlConfig, run: Run) -> None:
 
     training = steps(config.train, found, made.transfer, told)
     results = run.steps([*made.steps, *training])
+    clear(results["model"])
     show_samples(config, run, made, results)
     curve = results["model"].files().local() / "training.json"
     run.put("training.json", json.dumps(json.loads(curve.read_text())).encode())

@@ -19,7 +19,6 @@ from xlnu.engines.checkpoint import Checkpoint
 from xlnu.errors import Halt
 from xlnu.spread import LIVES, Placed, connect
 from xlnu.steps import Work
-from xlnu.store import Store
 from xlnu.train import state, zero
 from xlnu.train.feed import Feed, Share
 from xlnu.train.loop import Diverged, Pace, Progress, fit
@@ -265,8 +264,3 @@ def _name(rank: int) -> str:
     names = [uuid.uuid4().hex[:8] if rank == 0 else ""]
     dist.broadcast_object_list(names)
     return names[0]
-
-
-def clear(store: Store, address: str) -> None:
-    """The checkpoints of a finished step."""
-    store.delete_folder(f"{FOLDER}/{address}")
