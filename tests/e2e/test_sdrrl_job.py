@@ -28,6 +28,21 @@ def run(folder: Path, tiny: Built, *settings: str) -> subprocess.CompletedProces
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
 
 
+def logged(folder: Path) -> dict[int, float]:
+    """The losses in TensorBoard's file: records of a length, its checksum, an event, and its checksum."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    (path,) = folder.iterdir()
+    data, at, found = path.read_bytes(), 0, dict[int, float]()
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 8], "little")
+        event = Event.FromString(data[at + 12 : at + 12 + length])
+        at += length + 16
+        for one in (one for one in event.summary.value if one.tag == "train/loss"):
+            found[event.step] = one.simple_value
+    return found
+
+
 def test_it_leaves_a_model_with_its_card_and_a_report(tiny: Built, tmp_path: Path) -> None:
     done = run(tmp_path, tiny)
     assert done.returncode == 0, done.stderr
@@ -44,6 +59,7 @@ def test_it_leaves_a_model_with_its_card_and_a_report(tiny: Built, tmp_path: Pat
     assert [step["name"] for step in steps][-4:] == ["transfer", "packs", "held_out_packs", "model"]
     curve = json.loads((tmp_path / "runs/sdrrl/training.json").read_text())["curve"]
     assert curve[-1]["held_out_loss"] > 0
+    assert logged(tmp_path / "runs/sdrrl/tensorboard") == {row["step"]: pytest.approx(row["loss"]) for row in curve}
     again = run(tmp_path, tiny)
     assert "nothing was left to do: every step was done before" in again.stderr
 

@@ -5,6 +5,7 @@ import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from xlnu.config import section, setting
@@ -92,15 +93,19 @@ def check(config: TrainConfig) -> None:
 
 
 def steps(
-    config: TrainConfig, model: Checkpoint, transfer: Step, card: Callable[[Work, workers.Trained], str]
+    config: TrainConfig,
+    model: Checkpoint,
+    transfer: Step,
+    card: Callable[[Work, workers.Trained], str],
+    logs: Path | None = None,
 ) -> list[Step]:
-    """Packs, packs of held-out rows, and the model, which is the last."""
+    """Packs, packs of held-out rows, and the model, which is the last. `logs`: a folder for TensorBoard."""
     check(config)
     cut = {"length": config.length, "seed": config.seed, **model.identity}
     pack = Together("packs", functools.partial(_pack, config=config, model=model))
     made = [Step(name, cut | {"folder": folder}, pack, (transfer,)) for name, folder in FOLDERS.items()]
     trained = {**about(config), "form": config.form if config.method == "lora" else "model", **model.identity}
-    run = functools.partial(_train, config=config, model=model, card=card)
+    run = functools.partial(_train, config=config, model=model, card=card, logs=logs)
     return [*made, Step("model", trained, run, tuple(made))]
 
 
@@ -113,7 +118,13 @@ def _pack(works: dict[str, Work], config: TrainConfig, model: Checkpoint) -> dic
     return packs.make(works, rows, model, config.length, config.seed)
 
 
-def _train(work: Work, config: TrainConfig, model: Checkpoint, card: Callable[[Work, workers.Trained], str]) -> int:
+def _train(
+    work: Work,
+    config: TrainConfig,
+    model: Checkpoint,
+    card: Callable[[Work, workers.Trained], str],
+    logs: Path | None,
+) -> int:
     train, held_out = (packs.index(work.inputs[n].rows(rejected=True)) for n in ("packs", "held_out_packs"))
     for name, found in (("packs", train), ("held_out_packs", held_out)):
         if not len(found):
@@ -143,7 +154,7 @@ def _train(work: Work, config: TrainConfig, model: Checkpoint, card: Callable[[W
         train=train,
         held_out=held_out,
     )
-    made = workers.train(work, job, placed, config.keep)
+    made = workers.train(work, job, placed, config.keep, logs)
     wanted = result.Wanted(model, config.numbers, job.lora, config.form, card(work, made))
     call(result.write, work.write_part, made.folder, wanted, display=work.task.display)
     told = json.dumps(dataclasses.asdict(made.progress)).encode()

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
 from xlnu.config import section, settings
 from xlnu.engines.checkpoint import Checkpoint
@@ -40,7 +41,8 @@ def work(config: SdrrlConfig, run: Run) -> None:
         licences = {"the model it was": found.licence} | config.licences
         return card(found, trained, [made.source, *made.languages], settings(config.train), counts, licences)
 
-    training = steps(config.train, found, made.transfer, told)
+    logs = Path(run.folder.root, "tensorboard") if run.folder.local else None
+    training = steps(config.train, found, made.transfer, told, logs)
     results = run.steps([*made.steps, *training])
     clear(results["model"])
     show_samples(config, run, made, results)

@@ -60,8 +60,8 @@ class Trained:
     progress: Progress
 
 
-def train(work: Work, job: Job, placed: Placed, keep: int) -> Trained:
-    """Train to the end, from wherever this step stands."""
+def train(work: Work, job: Job, placed: Placed, keep: int, logs: Path | None) -> Trained:
+    """Train to the end, from wherever this step stands; `logs`: a folder for TensorBoard."""
     connect(work.task.display)
     import ray
     from ray.exceptions import RayActorError
@@ -88,7 +88,7 @@ def train(work: Work, job: Job, placed: Placed, keep: int) -> Trained:
             checkpoint_config=kept,
         ),
     )
-    with _told(work, board, job.order.steps):
+    with _told(work, board, job.order.steps, logs):
         try:
             result = trainer.fit()
         except WorkerGroupError as error:
@@ -141,28 +141,40 @@ class _Board:
 
 
 @contextlib.contextmanager
-def _told(work: Work, board: Any, steps: int) -> Iterator[None]:
-    """Progress on the display, while trainer.fit() holds this thread."""
+def _told(work: Work, board: Any, steps: int, logs: Path | None) -> Iterator[None]:
+    """Progress on the display and in the logs, while trainer.fit() holds this thread."""
     import ray
+    from tensorboardX import SummaryWriter
 
     work.task.begin(steps, done=0, of=work.name)
-    ended = threading.Event()
+    ended, seen = threading.Event(), 0
+    writer = SummaryWriter(str(logs)) if logs else None
+
+    def look() -> None:
+        nonlocal seen
+        for row in ray.get(board.take.remote(seen), timeout=10):
+            work.task.advance(int(row["step"]) - seen, int(row["tokens"]))
+            seen = int(row["step"])
+            if writer:
+                for name, value in row.items():
+                    writer.add_scalar(f"train/{name}", value, seen)
 
     def watch() -> None:
-        seen = 0
         while not ended.wait(1):
             with contextlib.suppress(Exception):  # the cluster may be going down; fit() says so
-                for row in ray.get(board.take.remote(seen), timeout=10):
-                    work.task.advance(int(row["step"]) - seen, int(row["tokens"]))
-                    seen = int(row["step"])
+                look()
 
     watching = threading.Thread(target=watch, daemon=True)
     watching.start()
     try:
         yield
+        ended.set()
+        watching.join()
+        look()
     finally:
         ended.set()
-        watching.join(timeout=15)
+        if writer:
+            writer.close()
 
 
 def _worker(config: dict[str, Any]) -> None:
