@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from tests.chaos.test_kill_transfer import cluster  # noqa: F401
+from tests.chaos.killing import cluster, kill_one  # noqa: F401
 from xlnu.tiny.build import Built
 
 pytestmark = pytest.mark.timeout(2400)
@@ -35,19 +35,6 @@ def start(store: Path, cache: Path, environment: dict[str, str]) -> subprocess.P
 def weights(store: Path) -> dict[str, Any]:
     (folder,) = (path.parent for path in store.glob("model-*/manifest.json"))
     return load_file(folder / "model.safetensors")
-
-
-def kill_a_worker(chance: random.Random) -> bool:
-    """One that trains; they are called by the function that they run."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if b"ray::RayTrainWorker" in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-    if not found:
-        return False
-    os.kill(chance.choice(found), signal.SIGKILL)
-    return True
 
 
 def test_killed_at_random_it_ends_with_the_same_weights(
@@ -69,7 +56,7 @@ def test_killed_at_random_it_ends_with_the_same_weights(
         child = start(store, cache, cluster)
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.communicate(timeout=chance.uniform(0.2, 0.95) * whole)
-        if kill % 2 == 0 and kill_a_worker(chance):
+        if kill % 2 == 0 and kill_one("ray::RayTrainWorker", chance):
             workers += 1
         else:
             child.send_signal(signal.SIGKILL)

@@ -7,18 +7,16 @@ import contextlib
 import json
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.chaos.killing import cluster, kill_one  # noqa: F401
 from xlnu import manifest
 from xlnu.steps import Result
 from xlnu.store import Store
@@ -32,30 +30,6 @@ FEW = [
     "instructions.at_most=90", "languages=[qaa_Latn, qag_Armn]", "transfer.parallel.pairs=20", "samples=2",
     "english.rows_per_part=12", "translator.sentences_per_part=12", "quality.rows_per_part=12",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def cluster() -> Iterator[dict[str, str]]:
-    """A Ray that outlives the drivers, as a cluster does; in a folder of its own, for sockets need short names."""
-    ray = str(Path(sys.executable).with_name("ray"))
-    with tempfile.TemporaryDirectory(prefix="ray") as folder:
-        environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
-        command = [ray, "start", "--head", "--port=0", "--include-dashboard=false", "--num-cpus=3", "--block"]
-        head = subprocess.Popen(
-            [*command, f"--temp-dir={folder}"],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
-        assert head.stdout is not None
-        line = next(line for line in head.stdout if "--address=" in line)
-        address = re.search(r"(?<=--address=')[\d.]+:\d+", line)
-        assert address is not None
-        yield {**environment, "RAY_ADDRESS": address[0]}
-        os.killpg(head.pid, signal.SIGKILL)
-        head.communicate()
 
 
 def start(store: Path, cache: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
@@ -80,22 +54,11 @@ def parts(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("0*.parquet")}
 
 
-def kill_an_actor(chance: random.Random) -> bool:
-    """One of those that do the work now; they are called by what they do."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if b"ray::MapWorker" in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    if not found:
-        return False
-    os.kill(chance.choice(found), signal.SIGKILL)
-    return True
-
-
-def test_killed_at_random_it_ends_as_if_undisturbed(able: Built, cluster: dict[str, str], tmp_path: Path) -> None:
+def test_killed_at_random_it_ends_as_if_undisturbed(
+    able: Built,
+    cluster: dict[str, str],  # noqa: F811
+    tmp_path: Path,
+) -> None:
     cache, calm = able.data.parent, tmp_path / "calm"
     began = time.monotonic()
     child = start(calm, cache, cluster)
@@ -111,7 +74,7 @@ def test_killed_at_random_it_ends_as_if_undisturbed(able: Built, cluster: dict[s
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.communicate(timeout=chance.uniform(0.05, 0.95) * whole)
         there = parts(store)
-        if kill % 2 and kill_an_actor(chance):
+        if kill % 2 and kill_one("ray::MapWorker", chance):
             actors += 1
         else:
             child.send_signal(signal.SIGKILL)

@@ -53,7 +53,7 @@ def test_it_leaves_a_model_with_its_card_and_a_report(tiny: Built, tmp_path: Pat
     pairs = zip(made.parameters(), before.parameters(), strict=True)
     assert any(bool((one != other).any()) for one, other in pairs)
     card = (tmp_path / model / "README.md").read_text(encoding="utf-8")
-    assert "| Velan (`qaa_Latn`) |" in card
+    assert "| Velan | `qaa_Latn` |" in card
     assert str(tmp_path) not in card
     steps = json.loads((tmp_path / "runs/sdrrl/report.json").read_text())["steps"]
     assert [step["name"] for step in steps][-4:] == ["transfer", "packs", "held_out_packs", "model"]

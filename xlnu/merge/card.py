@@ -1,6 +1,5 @@
 """README.md of a merged model: what it was made of, and how."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import yaml
 from xlnu import __version__
 from xlnu.config import shown
 from xlnu.engines.checkpoint import Checkpoint
+from xlnu.markdown import table, text
 
 INTRODUCTION = (
     "Two experts of one architecture, merged tensor by tensor, without training. Nothing was measured of the "
@@ -26,9 +26,9 @@ METHODS = {
 
 
 def card(
-    parents: Mapping[str, Checkpoint], method: str, settings: Mapping[str, Any], table: Sequence[Sequence[str]]
+    parents: Mapping[str, Checkpoint], method: str, settings: Mapping[str, Any], layers: Sequence[Sequence[str]]
 ) -> bytes:
-    """`parents` by what they are to the merged model; `table`: where each layer comes from, below a head."""
+    """`parents` by what they are to the merged model; `layers`: where each layer comes from, below a head."""
     licences = {parent.licence for parent in parents.values()}
     known = len(licences) == 1 and not licences & {Checkpoint.licence, "other"}
     about: dict[str, Any] = {
@@ -41,9 +41,9 @@ def card(
     on_hub = [parent.name for parent in parents.values() if not parent.content]
     if on_hub:  # a folder's name would mean nothing there
         about["base_model"] = on_hub
-    names = [_text(Path(parent.name).name if parent.content else parent.name) for parent in parents.values()]
+    names = [text(Path(parent.name).name if parent.content else parent.name) for parent in parents.values()]
     rows = [
-        [role, name, f"`{parent.content or parent.revision}`", _text(parent.licence)]
+        [role, name, f"`{parent.content or parent.revision}`", text(parent.licence)]
         for (role, parent), name in zip(parents.items(), names, strict=True)
     ]
     used = ", ".join(f"`{key}={shown(value)}`" for key, value in settings.items())
@@ -52,19 +52,9 @@ def card(
         f"# {names[0]} and {names[1]}, merged",
         INTRODUCTION,
         "## Parents",
-        _markdown([["role", "model", "content", "licence"], *rows]),
+        table(["role", "model", "content", "licence"], [], rows),
         f"## Layers\n\nMethod: `{method}`, with {used}. {METHODS[method]}",
-        _markdown(table),
+        table(layers[0], [], layers[1:]),
         f"Made by xlnu {__version__}.",
     ]
     return ("\n\n".join(parts) + "\n").encode()
-
-
-def _markdown(lines: Sequence[Sequence[str]]) -> str:
-    head, *rows = (f"| {' | '.join(line)} |" for line in lines)
-    return "\n".join([head, f"|{' --- |' * len(lines[0])}", *rows])
-
-
-def _text(text: str) -> str:
-    """Other people's words, as words: no markup, and no end of the cell."""
-    return re.sub(r"([\\`*_\[\]<>|~#&])", r"\\\1", " ".join(text.split()))

@@ -6,8 +6,10 @@ from typing import Any
 import yaml
 
 from xlnu import __version__
+from xlnu.config import shown
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.languages import Language
+from xlnu.markdown import code, table, text
 from xlnu.train.workers import Trained
 
 
@@ -24,26 +26,16 @@ def card(
     of_hub = {} if model.content else {"base_model": model.name}
     top = yaml.safe_dump({"language": codes, "library_name": "transformers", **of_hub, "tags": ["xlnu"]})
     progress = trained.progress
-    lines = [
-        f"# {model.short}, trained by xlnu {__version__}",
-        "",
-        f"Trained on answers of its own (self-distillation from its best language) in {len(languages)} languages.",
-        f"Best held-out loss {progress.best:.4f}, at step {progress.best_step} of {progress.step} that were made.",
-        "",
-        "| language | examples |",
-        "|---|---|",
-        *(
-            f"| {language.name} (`{language.label}`) | {examples.get(language.label, 0):,} |"
-            for language in languages
-        ),
-        "",
-        "## Settings",
-        "",
-        *(f"- `{name}`: {value}" for name, value in settings.items()),
-        "",
-        "## Made of, and under which licences",
-        "",
-        *(f"- {name}: {licence}" for name, licence in licences.items()),
-        "",
+    seen = [[text(each.name), code(each.label), f"{examples.get(each.label, 0):,}"] for each in languages]
+    chosen = [[code(name), code(shown(value))] for name, value in settings.items()]
+    of = [[text(name), text(licence)] for name, licence in licences.items()]
+    how = f"Best held-out loss {progress.best:.4f}, at step {progress.best_step} of {progress.step} that were made."
+    parts = [
+        f"---\n{top}---",
+        f"# {text(model.short)}, trained by xlnu {__version__}",
+        f"Trained on answers of its own (self-distillation) in {len(languages)} languages. {how}",
+        table(["Language", "Code"], ["Examples"], seen),
+        "## Settings\n\n" + table(["Setting", "Value"], [], chosen),
+        "## Licences of what it was made of\n\n" + table(["Source", "Licence"], [], of),
     ]
-    return f"---\n{top}---\n\n" + "\n".join(lines)
+    return "\n\n".join(parts) + "\n"

@@ -4,8 +4,7 @@ The YAML names the splits, so that `datasets.load_dataset(folder)` gives train a
 beside them, and without the YAML would be a part of train.
 """
 
-import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -14,6 +13,7 @@ import yaml
 from xlnu import __version__
 from xlnu.config import shown
 from xlnu.languages import Language
+from xlnu.markdown import code, table, text
 from xlnu.transfer.families import FamiliesConfig
 
 
@@ -49,7 +49,7 @@ def card(facts: Facts) -> bytes:
     about = yaml.safe_dump(_metadata(facts), sort_keys=False, allow_unicode=True, width=1000)
     parts = [
         f"---\n{about}---",
-        f"# {_text(facts.title)}",
+        f"# {text(facts.title)}",
         _introduction(facts),
         _languages(facts),
         _rows(facts),
@@ -88,9 +88,9 @@ def _size(rows: int) -> str:
 
 
 def _introduction(facts: Facts) -> str:
-    into = f"{len(facts.targets)} languages" if len(facts.targets) > 1 else _text(facts.targets[0].name)
+    into = f"{len(facts.targets)} languages" if len(facts.targets) > 1 else text(facts.targets[0].name)
     return (
-        f"Instructions in {_text(facts.source.name)} with the answers that a language model gave itself, "
+        f"Instructions in {text(facts.source.name)} with the answers that a language model gave itself, "
         f"translated into {into}: for the same model to learn from (self-distillation from resource-rich "
         "languages, [arXiv 2402.12204](https://arxiv.org/abs/2402.12204)).\n\n"
         "```python\n"
@@ -107,11 +107,11 @@ def _languages(facts: Facts) -> str:
     for language in facts.targets:
         label = language.label
         known = (facts.gates.get(label, "–"), facts.dictionaries.get(label, "–"))
-        rows.append([_code(label), *map(_text, (language.name, *known)), *_switching(facts.switching.get(label))])
+        rows.append([code(label), *map(text, (language.name, *known)), *_switching(facts.switching.get(label))])
     return (
-        f"## Languages\n\nThe source language is {_text(facts.source.name)}. Where a dictionary is named, words of "
+        f"## Languages\n\nThe source language is {text(facts.source.name)}. Where a dictionary is named, words of "
         "questions were replaced, each with probability p, by what it has for them in the other language.\n\n"
-        + _table(
+        + table(
             ["Language", "Name", "Translations judged by", "Dictionary"],
             ["p", "Words", "In dictionary", "Replaced", "Rate"],
             rows,
@@ -137,13 +137,13 @@ def _rows(facts: Facts) -> str:
         return f"{train:,} + {held_out:,}" if found else "–"
 
     labels = _in_order(facts, {language for language, _ in facts.counts})
-    rows = [[_code(label), *(cell(label, family) for family in (*families, None))] for label in labels]
+    rows = [[code(label), *(cell(label, family) for family in (*families, None))] for label in labels]
     rows.append(["**All**", *(cell(None, family) for family in (*families, None))])
     return (
         "## Rows\n\nBy language and family, as rows of train + rows of held_out.\n\n"
-        + _table(["Language"], [*map(_code, families), "All"], rows)
+        + table(["Language"], [*map(code, families), "All"], rows)
         + "\n\n"
-        + "\n".join(f"- {_code(family)}: {meanings[family]}" for family in families)
+        + "\n".join(f"- {code(family)}: {meanings[family]}" for family in families)
     )
 
 
@@ -154,51 +154,32 @@ def _in_order(facts: Facts, labels: Container[str]) -> list[str]:
 def _others(facts: Facts) -> Iterator[str]:
     if facts.rejected:
         by_count = sorted(facts.rejected.items(), key=lambda item: (-item[1], item[0]))
-        reasons = [[_text(reason), f"{rows:,}"] for reason, rows in by_count]
-        yield "## Rejected\n\n" + _table(["Reason"], ["Rows"], reasons)
+        reasons = [[text(reason), f"{rows:,}"] for reason, rows in by_count]
+        yield "## Rejected\n\n" + table(["Reason"], ["Rows"], reasons)
     if facts.survival:
         taus = sorted({tau for shares in facts.survival.values() for tau in shares})
         shares = [
-            [_code(label), *(_share(by_tau[tau]) if tau in by_tau else "–" for tau in taus)]
+            [code(label), *(_share(by_tau[tau]) if tau in by_tau else "–" for tau in taus)]
             for label, by_tau in ((label, facts.survival[label]) for label in _in_order(facts, facts.survival))
         ]
         yield (
             "## What a threshold would leave\n\nThe share of translations that score tau or more. The "
             "scores of different judges are not on one scale.\n\n"
-            + _table(["Language"], [f"tau {shown(tau)}" for tau in taus], shares)
+            + table(["Language"], [f"tau {shown(tau)}" for tau in taus], shares)
         )
     if facts.engines:
-        engines = [[_text(part), _code(engine)] for part, engine in sorted(facts.engines.items())]
-        yield "## Models\n\n" + _table(["Part", "Model"], [], engines)
+        engines = [[text(part), code(engine)] for part, engine in sorted(facts.engines.items())]
+        yield "## Models\n\n" + table(["Part", "Model"], [], engines)
     if facts.licences:
-        licences = [[_text(parent), _text(licence)] for parent, licence in sorted(facts.licences.items())]
+        licences = [[text(parent), text(licence)] for parent, licence in sorted(facts.licences.items())]
         yield (
             "## Licences\n\nThis set was made from what is listed here, and may be used only as all of their "
-            "licences allow.\n\n" + _table(["Source", "Licence"], [], licences)
+            "licences allow.\n\n" + table(["Source", "Licence"], [], licences)
         )
     if facts.settings:
-        settings = [[_code(key), _code(shown(value))] for key, value in sorted(facts.settings.items())]
-        yield "## Settings\n\n" + _table(["Setting", "Value"], [], settings)
-
-
-def _table(texts: Sequence[str], numbers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose first columns are texts, the others numbers."""
-    lines = [[*texts, *numbers], ["---"] * len(texts) + ["---:"] * len(numbers), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        settings = [[code(key), code(shown(value))] for key, value in sorted(facts.settings.items())]
+        yield "## Settings\n\n" + table(["Setting", "Value"], [], settings)
 
 
 def _share(value: float) -> str:
     return f"{value:.1%}"
-
-
-def _text(text: str) -> str:
-    """Other people's words, as words: no markup, and no end of the cell."""
-    return re.sub(r"([\\`*_\[\]<>|~#&])", r"\\\1", " ".join(text.split()))
-
-
-def _code(text: str) -> str:
-    """The same for codes and paths; a bar would end the cell even here, a back tick the code."""
-    text = " ".join(text.split()).replace("|", "\\|")
-    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
-    space = " " if "`" in text else ""
-    return f"{fence}{space}{text}{space}{fence}" if text else "–"

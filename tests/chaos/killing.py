@@ -1,0 +1,51 @@
+"""A cluster to kill things on, and the killing."""
+
+import contextlib
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def cluster() -> Iterator[dict[str, str]]:
+    """A Ray that outlives the drivers, as a cluster does; in a folder of its own, for sockets need short names."""
+    ray = str(Path(sys.executable).with_name("ray"))
+    with tempfile.TemporaryDirectory(prefix="ray") as folder:
+        environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+        command = [ray, "start", "--head", "--port=0", "--include-dashboard=false", "--num-cpus=3", "--block"]
+        head = subprocess.Popen(
+            [*command, f"--temp-dir={folder}"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        assert head.stdout is not None
+        line = next(line for line in head.stdout if "--address=" in line)
+        address = re.search(r"(?<=--address=')[\d.]+:\d+", line)
+        assert address is not None
+        yield {**environment, "RAY_ADDRESS": address[0]}
+        os.killpg(head.pid, signal.SIGKILL)
+        head.communicate()
+
+
+def kill_one(name: str, chance: random.Random) -> bool:
+    """One of Ray's processes that do the work now: they are called by what they do."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if name.encode() in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    if not found:
+        return False
+    os.kill(chance.choice(found), signal.SIGKILL)
+    return True
