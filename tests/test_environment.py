@@ -1,7 +1,9 @@
 """What is installed is what constraints.txt pins: else a fresh machine has something that nobody tested."""
 
+import ast
 import importlib.metadata
 import re
+import sys
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -46,3 +48,27 @@ def test_what_is_asked_for_is_pinned() -> None:
     for requirement in importlib.metadata.requires("xlnu") or []:
         name = re.split(r"[\[;<>=! ]", requirement)[0]
         assert _normal(name) in pinned, name
+
+
+def test_what_is_imported_is_asked_for_by_name() -> None:
+    """What comes only with something else is gone when that changes its mind."""
+    owners, stated = importlib.metadata.packages_distributions(), Requirement
+    asked = {False: set[str](), True: set[str]()}
+    for requirement in map(stated, importlib.metadata.requires("xlnu") or []):
+        for_tests = requirement.marker is not None
+        asked[for_tests].add(_normal(requirement.name))
+    for folder, names in (("xlnu", asked[False]), ("jobs", asked[False]), ("tests", asked[False] | asked[True])):
+        for path in sorted((TOP / folder).rglob("*.py")):
+            for module in _imported(path) - sys.stdlib_module_names - {"xlnu", "tests"}:
+                owned = {_normal(owner) for owner in owners[module]}
+                assert owned & names, f"{path.relative_to(TOP)} imports {module}: add it to pyproject.toml"
+
+
+def _imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name.partition(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
