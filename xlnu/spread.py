@@ -114,6 +114,11 @@ def place(pool: PoolConfig) -> Placed:
         asked = f"{cpus} cores" + (f" and {pool.gpus} GPUs" if pool.gpus else "")
         there = "; ".join(f"{c} cores, {g} GPUs" for c, g in zip(cores, gpus, strict=True))
         raise UserError(f"an actor with {asked} fits on no machine here ({there}): ask for less")
+    if own and pool.actors > sum(holds):  # elsewhere more machines may come; here Ray would wait for ever
+        each = f"{cpus} cores" + (f" and {pool.gpus} GPUs" if pool.gpus else "")
+        raise UserError(
+            f"{pool.actors} actors with {each} each do not fit here, {sum(holds)} do: ask for fewer actors or cores"
+        )
     return Placed(pool.actors or sum(holds), cpus, pool.gpus)
 
 

@@ -50,12 +50,13 @@ def test_killed_at_random_it_ends_with_the_same_weights(
     assert child.returncode == 0, said
     expected = weights(calm)
     seed = random.randrange(2**32)
-    chance, workers = random.Random(seed), 0
+    chance, workers, resumed = random.Random(seed), 0, 0
     for kill in range(KILLS):
         store = tmp_path / f"store{kill}"
         child = start(store, cache, cluster)
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.communicate(timeout=chance.uniform(0.2, 0.95) * whole)
+        saved = len(list(store.glob("training/*/step-*/state-*"))) > 1  # the last may be on its way
         if kill % 2 == 0 and kill_one("ray::RayTrainWorker", chance):
             workers += 1
         else:
@@ -64,7 +65,9 @@ def test_killed_at_random_it_ends_with_the_same_weights(
             child = start(store, cache, cluster)
         said = child.communicate(timeout=900)[1]
         assert child.returncode == 0, f"seed {seed}, kill {kill}: {said}"
+        assert not saved or "goes on from step" in said, f"seed {seed}, kill {kill}: all was done again: {said}"
+        resumed += saved
         found = weights(store)
         worst = max(float((found[name] - expected[name]).abs().max()) for name in expected)
         assert worst <= 1e-6, f"seed {seed}, kill {kill}: {worst}"
-    sys.stderr.write(f"{KILLS} kills, {workers} of a worker that trained; seed {seed}\n")
+    sys.stderr.write(f"{KILLS} kills, {workers} of a worker that trained, {resumed} gone on from; seed {seed}\n")

@@ -19,7 +19,7 @@ from xlnu.train.objective import Sft, objective
 from xlnu.train.order import Order
 from xlnu.train.packs import Index
 from xlnu.train.schedule import share
-from xlnu.train.tuned import load
+from xlnu.train.tuned import LoraConfig, load
 from xlnu.train.zero import ZeroConfig, configuration
 
 pytestmark = pytest.mark.timeout(600)
@@ -90,10 +90,9 @@ def engine(world: World, stage: str, workers: int, micro: int) -> Any:
 
     model = load(world.model, "fp32", None, recompute=False, attention="sdpa")
     optimizer = torch.optim.AdamW(model.parameters(), lr=PACE.lr, weight_decay=0.0)
-    accumulate = BATCH // (workers * micro)
     settings = configuration(
         ZeroConfig(stage=stage),  # type: ignore[arg-type]
-        micro=micro, accumulate=accumulate, workers=workers, clip=CLIP, bf16=False,
+        micro=micro, batch=BATCH, workers=workers, clip=CLIP, bf16=False,
     )  # fmt: skip
     made, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings)
     return made
@@ -191,3 +190,44 @@ def test_on_another_number_of_workers_and_at_another_stage_it_goes_on(two_worker
     assert max(abs(expected[step] - loss) for step, loss in found.items()) < 1e-5
     one, other = weights(two_workers, "zero3"), weights(two_workers, "alone")
     assert max(float((one[name] - other[name]).abs().max()) for name in one) < 1e-5
+
+
+class Bare(torch.nn.Module):
+    """A model where an engine is asked for."""
+
+    def __init__(self, module: Any) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, **inputs: Any) -> Any:
+        return self.module(**inputs)
+
+
+def test_examples_in_rows_of_their_own_have_the_same_losses(world: World) -> None:
+    sft = Sft(Bare(load(world.model, "fp32", None, recompute=False, attention="sdpa").eval()))
+    found = []
+    for apart in (False, True):
+        place = Share(0, 1, 2, 0, torch.device("cpu"), flat=False, apart=apart)
+        feed = Feed(world.train, world.order, place, BATCH, teacher=False)
+        micros = list(feed.micros(0))
+        assert [len(micro.batch.input_ids) > 2 for micro in micros] == [apart, apart]
+        found.append(torch.cat([sft.losses(micro).detach() for micro in micros]))
+    assert len(found[0]) == world.feed(0, 1, 1).learned(0)
+    assert torch.allclose(found[0], found[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["fkl", "taid"])
+def test_where_nothing_is_taught_the_teacher_is_asked_all_the_same(world: World, kind: Any) -> None:
+    """Under ZeRO-3 every pass through the model is one for all workers."""
+    model = load(world.model, "fp32", LoraConfig(), recompute=False, attention="sdpa")
+    calls = list[int]()
+    model.register_forward_hook(lambda *_: calls.append(1))
+    goal = objective(Bare(model), kind, "none", 10)
+    place = Share(0, 1, 1, 0, torch.device("cpu"), flat=False)
+    feed = Feed(world.train, world.order, place, BATCH, teacher=True)
+    for micro in [*feed.micros(0), *feed.nothing(1)]:
+        calls.clear()
+        loss = goal.losses(micro).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        assert sum(calls) == 2
+    assert float(loss) == 0

@@ -80,16 +80,35 @@ def test_adapters_are_pefts_and_the_merged_model_says_the_same(tiny: Built, tmp_
     assert float((adapted - merged).abs().max()) < 0.05 * float(plain.abs().max()), "bf16 was written"
 
 
+def test_it_stops_early_and_the_best_is_what_it_leaves(tiny: Built, tmp_path: Path) -> None:
+    made = train(tiny, tmp_path, epochs=40, lr=3e-2, decay="constant", evaluate_every=3, patience=2)
+    told = json.loads((made["model"].files().local() / "training.json").read_text())
+    looks = {row["step"]: row["held_out_loss"] for row in told["curve"] if "held_out_loss" in row}
+    assert told["best_step"] == min(looks, key=looks.__getitem__) == sorted(looks)[-3]
+    model: Any = AutoModelForCausalLM.from_pretrained(made["model"].files().local())
+    held = made["held_out_packs"].table().to_pylist()
+    total, learned = 0.0, 0
+    for row in (row for row in held if row["reject"] is None):
+        labels = torch.tensor([[-100] * row["prompt"] + row["ids"][row["prompt"] :]])
+        with torch.no_grad():
+            loss = model(input_ids=torch.tensor([row["ids"]]), labels=labels).loss
+        total, learned = total + float(loss) * row["learned"], learned + row["learned"]
+    assert abs(total / learned - told["best"]) < 1e-3
+    assert abs(looks[max(looks)] - told["best"]) > 1e-2, "else the last would do as well"
+
+
 def test_a_loss_that_is_no_number_stops_it_with_the_rows(tiny: Built, tmp_path: Path) -> None:
     with pytest.raises(Halt) as caught:
         train(tiny, tmp_path, lr=1e30, clip=0.0, warmup=0.9, epochs=4, evaluate_every=1)
     said = re.fullmatch(
-        r"model: step (\d+): the loss is \S+ and the gradient's norm \S+; take a smaller train.lr, or look at its "
+        r"model: step \d+: the loss is \S+ and the gradient's norm \S+; take a smaller train.lr, or look at its "
         r"rows: ([0-9a-f, ]+)(?: and \d+ more)?; (?:the last good checkpoint is \S+|there is no checkpoint yet)",
         str(caught.value),
     )
-    assert said
-    assert {one["id"] for one in rows(tiny, 120)} >= set(said[2].split(", "))
+    held_out = r"model: step \d+: the held-out loss is \S+; take a smaller train.lr; .*checkpoint.*"
+    assert said or re.fullmatch(held_out, str(caught.value))
+    if said:
+        assert {one["id"] for one in rows(tiny, 120)} >= set(said[1].split(", "))
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from xlnu.config import section, setting
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.errors import UserError
 from xlnu.spread import PoolConfig, call, connect, place
-from xlnu.steps import Result, Step, Together, Work
+from xlnu.steps import Estimate, Result, Step, Together, Work
 from xlnu.train import packs, result, workers, zero
 from xlnu.train.loop import Pace
 from xlnu.train.objective import Kind, Reliability
@@ -23,6 +23,7 @@ from xlnu.train.zero import ZeroConfig
 from xlnu.transfer.assemble import HELD_OUT, TRAIN
 
 FOLDERS = {"packs": TRAIN, "held_out_packs": HELD_OUT}  # of the transfer set
+TRAINING = "training.json"  # how it went, beside the model
 WINDOW = 4  # files of packs that are mixed with one another, and so held at once
 
 
@@ -89,7 +90,24 @@ def check(config: TrainConfig) -> None:
         )
     if config.batch % config.micro:
         raise UserError(f"train.micro: {config.micro} does not divide train.batch={config.batch}")
-    zero.configuration(config.zero, micro=1, accumulate=1, workers=1, clip=config.clip, bf16=False)
+    _deepspeed(config, None)
+    if config.attention == "flash_attention_2" and config.numbers == "fp32":
+        raise UserError("train.attention: flash_attention_2 needs train.numbers=bf16")
+    if max(config.beta1, config.beta2) == 1:
+        raise UserError("train.beta1, train.beta2: AdamW's are below 1")
+    if config.pool.gpus > 1:
+        raise UserError("train.pool.gpus: of one worker, which uses one; how many work is train.pool.actors")
+
+
+def _deepspeed(config: TrainConfig, workers: int | None) -> dict[str, Any]:
+    return zero.configuration(
+        config.zero,
+        micro=config.micro,
+        batch=config.batch,
+        workers=workers,
+        clip=config.clip,
+        bf16=config.numbers == "bf16",
+    )
 
 
 def steps(
@@ -103,10 +121,14 @@ def steps(
     check(config)
     cut = {"length": config.length, "seed": config.seed, **model.identity}
     pack = Together("packs", functools.partial(_pack, config=config, model=model))
-    made = [Step(name, cut | {"folder": folder}, pack, (transfer,)) for name, folder in FOLDERS.items()]
+    nobody_knows = Estimate(0, 0, None)
+    made = [
+        Step(name, cut | {"folder": folder}, pack, (transfer,), estimate=nobody_knows)
+        for name, folder in FOLDERS.items()
+    ]
     trained = {**about(config), "form": config.form if config.method == "lora" else "model", **model.identity}
     run = functools.partial(_train, config=config, model=model, card=card, logs=logs)
-    return [*made, Step("model", trained, run, tuple(made))]
+    return [*made, Step("model", trained, run, tuple(made), estimate=nobody_knows)]
 
 
 def _pack(works: dict[str, Work], config: TrainConfig, model: Checkpoint) -> dict[str, int]:
@@ -146,8 +168,7 @@ def _train(
         reliability=config.reliability,
         betas=(config.beta1, config.beta2),
         weight_decay=config.weight_decay,
-        zero=config.zero,
-        clip=config.clip,
+        deepspeed=_deepspeed(config, placed.actors),
         micro=config.micro,
         order=Order(len(train), train.per_file, WINDOW, config.batch, config.epochs, config.seed),
         pace=Pace(config.lr, config.warmup, config.decay, config.evaluate_every, config.patience, config.seed),
@@ -158,7 +179,7 @@ def _train(
     wanted = result.Wanted(model, config.numbers, job.lora, config.form, card(work, made))
     call(result.write, work.write_part, made.folder, wanted, display=work.task.display)
     told = json.dumps(dataclasses.asdict(made.progress)).encode()
-    work.write_part.store.write(f"{work.write_part.address}/training.json", told)
+    work.write_part.store.write(f"{work.write_part.address}/{TRAINING}", told)
     return 0
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from xlnu.train.examples import Example
 from xlnu.train.loop import Micro
 from xlnu.train.order import Order
-from xlnu.train.packing import IGNORED, Batch, packed
+from xlnu.train.packing import IGNORED, Batch, packed, padded
 from xlnu.train.packs import Index, Learned, Numbers, Reader
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Share:
     pad: int
     device: "torch.device"
     flat: bool  # all packs of a micro-batch in one row, as flash attention wants them
+    apart: bool = False  # an example a row, for models that do not keep those of a row apart
 
 
 class Feed:
@@ -35,8 +36,8 @@ class Feed:
         assert batch % (share.workers * share.micro) == 0
         self.packs, self.order, self.share, self.batch, self.teacher = packs, order, share, batch, teacher
         self.steps = order.steps if order else -(-len(packs) // batch)
-        # what one window of the order is in, and the file at its border
-        self.reader = Reader(packs, (order.window if order else 1) + 1)
+        # a window of the order lies in as many files as it has, and at its borders in one more for each
+        self.reader = Reader(packs, 2 * (order.window if order else 1) + 1)
 
     def learned(self, step: int) -> int:
         return int(self.packs.learned[self._numbers(step)].sum())
@@ -48,7 +49,21 @@ class Feed:
             yield self._micro([self.reader.pack(number) for number in mine[start : start + share.micro]])
 
     def nothing(self, times: int) -> list[Micro]:
-        return [_nothing(self.share)] * times
+        return [self._nothing()] * times
+
+    def _nothing(self) -> Micro:
+        """A worker with no packs takes part in what all must do together."""
+        import torch
+
+        if not self.teacher:
+            return Micro(self._empty(), None, None, [])
+        return Micro(self._empty(), self._empty(), torch.zeros(0, dtype=torch.bool, device=self.share.device), [])
+
+    def _empty(self) -> Batch:
+        """Two tokens and no answer."""
+        batch = packed([[Example([self.share.pad, self.share.pad], 1)]], self.share.pad)
+        batch.labels.fill_(IGNORED)
+        return moved(batch, self.share.device)
 
     def _numbers(self, step: int) -> Numbers:
         if self.order:
@@ -57,15 +72,16 @@ class Feed:
 
     def _micro(self, packs: Sequence[Sequence[Learned]]) -> Micro:
         if not packs:
-            return _nothing(self.share)
+            return self._nothing()
         ids = [one.id for pack in packs for one in pack]
         batch = self._batch([[one.example for one in pack] for pack in packs])
-        taught = [one for pack in packs for one in pack if self.teacher and one.teacher]
-        if not taught:
+        if not self.teacher:
             return Micro(batch, None, None, ids)
-        views = [_view(one) for one in taught]
-        # a row each: packing them again would take a plan of its own, and they are seen without gradients
-        return Micro(batch, self._batch([[view] for view in views]), self._taught(packs), ids)
+        views = [_view(one) for pack in packs for one in pack if one.teacher]
+        # A row each: packing them again would take a plan of its own, and they are seen without gradients. Where
+        # there is none, nothing is seen: under ZeRO-3 all workers must go through the model equally often.
+        seen = self._batch([[view] for view in views]) if views else self._empty()
+        return Micro(batch, seen, self._taught(packs), ids)
 
     def _taught(self, packs: Sequence[Sequence[Learned]]) -> "torch.Tensor":
         import torch
@@ -75,20 +91,18 @@ class Feed:
         return torch.cat(marks).to(self.share.device)
 
     def _batch(self, rows: Sequence[Sequence[Example]]) -> Batch:
-        return moved(packed(rows, self.share.pad, flat=self.share.flat), self.share.device)
+        share = self.share
+        if share.apart:
+            made = padded([one for row in rows for one in row], share.pad)
+        else:
+            made = packed(rows, share.pad, flat=share.flat)
+        return moved(made, share.device)
 
 
 def _view(one: Learned) -> Example:
     """The same answer behind the teacher's question."""
     assert one.teacher
     return Example([*one.teacher, *one.example.ids[one.example.prompt :]], len(one.teacher))
-
-
-def _nothing(share: Share) -> Micro:
-    """Two tokens and no answer: a worker with no packs takes part in what all must do together."""
-    batch = packed([[Example([share.pad, share.pad], 1)]], share.pad)
-    batch.labels.fill_(IGNORED)
-    return Micro(moved(batch, share.device), None, None, [])
 
 
 def moved(batch: Batch, device: "torch.device") -> Batch:

@@ -1,9 +1,9 @@
 """What `python jobs/sdrrl.py` does: a transfer set of the LLM's own answers, and the LLM trained on it."""
 
-import json
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+
+import pyarrow.compute as pc
 
 from xlnu.config import section, settings
 from xlnu.engines.checkpoint import Checkpoint
@@ -11,9 +11,8 @@ from xlnu.errors import UserError
 from xlnu.run import Run, print_out
 from xlnu.steps import Work
 from xlnu.tiny.embed import embed
-from xlnu.train.build import TrainConfig, clear, steps
+from xlnu.train.build import TRAINING, TrainConfig, clear, steps
 from xlnu.train.card import card
-from xlnu.train.packs import NONE
 from xlnu.train.workers import Trained
 from xlnu.transfer.build import TransferSet
 from xlnu.transfer.job import TransferJobConfig, show_samples
@@ -33,11 +32,13 @@ def work(config: SdrrlConfig, run: Run) -> None:
             f"english.engine: {config.english.engine} has no checkpoint here to train; take ct2, hf or vllm"
         )
     found: Checkpoint = model
+    if not config.transfer.held_out:
+        raise UserError("transfer.held_out: 0 leaves nothing to look at while it trains; take 0.02")
 
     def told(work: Work, trained: Trained) -> str:
-        counts = Counter[str]()
-        for batch in (work.inputs["packs"].table(["language", "pack"]).to_pylist(),):
-            counts.update(row["language"] for row in batch if row["pack"] != NONE)
+        packs = work.inputs["packs"].table(["language", "reject"])
+        kept = pc.value_counts(packs.filter(pc.is_null(packs["reject"]))["language"]).to_pylist()
+        counts = {each["values"]: each["counts"] for each in kept}
         licences = {"the model it was": found.licence} | config.licences
         return card(found, trained, [made.source, *made.languages], settings(config.train), counts, licences)
 
@@ -46,7 +47,7 @@ def work(config: SdrrlConfig, run: Run) -> None:
     results = run.steps([*made.steps, *training])
     clear(results["model"])
     show_samples(config, run, made, results)
-    curve = results["model"].files().local() / "training.json"
-    run.put("training.json", json.dumps(json.loads(curve.read_text())).encode())
-    print_out(results["model"].store.place(results["model"].manifest.address))
+    model_step = results["model"]
+    run.put(TRAINING, model_step.store.read(f"{model_step.manifest.address}/{TRAINING}"))
+    print_out(model_step.store.place(model_step.manifest.address))
     run.report(results, built.report() if built else None)

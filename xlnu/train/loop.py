@@ -118,6 +118,8 @@ def fit(
         progress.curve.append(row)
         if progress.step % pace.evaluate_every == 0 or progress.step == data.steps:
             loss = evaluate(engine, judge, held_out)
+            if not math.isfinite(loss):  # before it is saved: what is no number must not be gone on from
+                raise Diverged(f"step {progress.step}: the held-out loss is {loss}; take a smaller train.lr")
             better = loss < progress.best
             progress.worse = 0 if better else progress.worse + 1
             if better:
@@ -150,7 +152,7 @@ def _step(engine: Any, objective: Objective, data: Data, pace: Pace, step: int) 
         odd += micro.ids if not math.isfinite(float(summed.detach())) else []
     mean, norm = _sum(total) / learned, float(engine.get_global_grad_norm() or 0.0)
     if not (math.isfinite(mean) and math.isfinite(norm)):
-        raise Diverged(_why(step, mean, norm, seen, odd))
+        raise Diverged(_why(step + 1, mean, norm, seen, odd))
     return mean, norm
 
 

@@ -57,6 +57,10 @@ def _save(saved: Path, made: Path, wanted: Wanted) -> None:
         for name, one in model.named_parameters():
             if one.requires_grad:
                 one.copy_(read(f"weight {name}"))
+    try:
+        model.generation_config.validate(strict=True)
+    except ValueError:  # a temperature without drawing, as some models have it: transformers would not save that
+        model.generation_config.do_sample = True
     tokenizer: Any = AutoTokenizer.from_pretrained(folder)  # type: ignore[no-untyped-call]
     if wanted.lora and wanted.form != "model":
         place = made if wanted.form == "adapter" else made / ADAPTER

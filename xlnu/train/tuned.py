@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from xlnu.config import setting
-from xlnu.errors import UserError
+from xlnu.errors import UserError, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -34,11 +34,33 @@ def load(folder: str, numbers: Numbers, lora: LoraConfig | None, *, recompute: b
     """The model to train. `recompute`: what layers hold between forward and backward is computed again."""
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype(numbers), attn_implementation=attention)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype(numbers), attn_implementation=attention)
+    except (ImportError, ValueError) as error:  # flash attention is not there, or not for this model
+        raise UserError(f"train.attention={attention}: {first_line(error)}") from None
     model.config.use_cache = False
     if recompute:
         model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
     return model if lora is None else adapted(model, lora)
+
+
+def separates(model: Any) -> bool:
+    """Whether the examples of a pack do not see one another: what is said in the second is the same to the last
+    bit, whatever the first is. transformers masks by positions in most models, and in silence not at all in others
+    (BLOOM, XGLM, OPT, Falcon and Qwen2-MoE under sdpa).
+    """
+    import torch
+
+    from xlnu.train.examples import Example
+    from xlnu.train.packing import packed
+
+    said = []
+    model.eval()
+    with torch.no_grad():
+        for first in ([5, 6, 7, 8], [9, 8, 6, 5]):
+            batch = packed([[Example(first, 1), Example([7, 5, 6, 9], 1)]], pad=0)
+            said.append(model(**batch.inputs()).logits[0, 4:])
+    return torch.equal(*said)
 
 
 def adapted(model: Any, lora: LoraConfig) -> Any:

@@ -7,6 +7,7 @@ so the same command goes on where another driver was killed, and no other run ca
 import contextlib
 import dataclasses
 import os
+import signal
 import tempfile
 import threading
 import uuid
@@ -19,15 +20,16 @@ from xlnu.engines.checkpoint import Checkpoint
 from xlnu.errors import Halt
 from xlnu.spread import LIVES, Placed, connect
 from xlnu.steps import Work
-from xlnu.train import state, zero
+from xlnu.train import state
 from xlnu.train.feed import Feed, Share
 from xlnu.train.loop import Diverged, Pace, Progress, fit
 from xlnu.train.objective import Kind, Reliability, objective
 from xlnu.train.order import Order
 from xlnu.train.packs import Index
-from xlnu.train.tuned import LoraConfig, Numbers, load
+from xlnu.train.tuned import LoraConfig, Numbers, load, separates
 
 FOLDER = "training"  # in the store, beside the steps
+LESS = "take a smaller train.micro, train.recompute=true or train.zero.stage=3; the same command goes on from there"
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,7 @@ class Job:
     reliability: Reliability
     betas: tuple[float, float]
     weight_decay: float
-    zero: zero.ZeroConfig
-    clip: float
+    deepspeed: dict[str, Any]
     micro: int
     order: Order
     pace: Pace
@@ -90,21 +91,33 @@ def train(work: Work, job: Job, placed: Placed, keep: int, logs: Path | None) ->
     )
     with _told(work, board, job.order.steps, logs):
         try:
-            result = trainer.fit()
+            result = _fit(trainer)
         except WorkerGroupError as error:
             if not any(isinstance(one, RayActorError) for one in error.worker_failures.values()):
                 raise  # a fault of ours, and its traceback says where
-            raise Halt(
-                f"{work.name}: workers died {LIVES} times, most often for want of memory: take a smaller "
-                "train.micro, train.recompute=true, or another train.zero.stage; the same command goes on"
-            ) from None
+            raise Halt(f"{work.name}: workers died {LIVES} times, most often for want of memory; {LESS}") from None
     halted: Halt | None = ray.get(board.halted.remote())
     if isinstance(halted, Diverged):
         raise Diverged(f"{work.name}: {halted}; {_last_good(result)}")
     if halted:
         raise halted
+    progress: Progress = ray.get(board.ended.remote())
+    if not progress.step:  # Ray ends an interrupted run as one that is done
+        raise KeyboardInterrupt
     best = min(result.best_checkpoints or [], key=lambda pair: float(pair[1]["held_out_loss"]))
-    return Trained(os.path.relpath(best[0].path, store.root), ray.get(board.ended.remote()))
+    return Trained(os.path.relpath(best[0].path, store.root), progress)
+
+
+def _fit(trainer: Any) -> Any:
+    """Ray's own handler of an interrupt ends the process as if all were well, and stays for good."""
+    ours = signal.getsignal(signal.SIGINT)
+    try:
+        return trainer.fit()
+    except SystemExit:
+        raise KeyboardInterrupt from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, ours)
 
 
 def _last_good(result: Any) -> str:
@@ -119,6 +132,7 @@ class _Board:
     def __init__(self) -> None:
         self.rows: dict[int, dict[str, float]] = {}
         self.halt: Halt | None = None
+        self.started: list[int] = []
         self.progress = Progress()
 
     def stop(self, halt: Halt) -> None:
@@ -126,6 +140,12 @@ class _Board:
 
     def halted(self) -> Halt | None:
         return self.halt
+
+    def start(self, step: int) -> None:
+        self.started.append(step)
+
+    def starts(self) -> list[int]:
+        return self.started
 
     def end(self, progress: Progress) -> None:
         self.progress = progress
@@ -147,11 +167,15 @@ def _told(work: Work, board: Any, steps: int, logs: Path | None) -> Iterator[Non
     from tensorboardX import SummaryWriter
 
     work.task.begin(steps, done=0, of=work.name)
-    ended, seen = threading.Event(), 0
+    ended, seen, starts = threading.Event(), 0, 0
     writer = SummaryWriter(str(logs)) if logs else None
 
     def look() -> None:
-        nonlocal seen
+        nonlocal seen, starts
+        for step in ray.get(board.starts.remote(), timeout=10)[starts:]:
+            starts += 1
+            if step:
+                work.task.display.say(f"{work.name}: goes on from step {step}")
         for row in ray.get(board.take.remote(seen), timeout=10):
             work.task.advance(int(row["step"]) - seen, int(row["tokens"]))
             seen = int(row["step"])
@@ -170,7 +194,8 @@ def _told(work: Work, board: Any, steps: int, logs: Path | None) -> Iterator[Non
         yield
         ended.set()
         watching.join()
-        look()
+        with contextlib.suppress(Exception):  # the last rows are in the checkpoint, too
+            look()
     finally:
         ended.set()
         if writer:
@@ -178,13 +203,21 @@ def _told(work: Work, board: Any, steps: int, logs: Path | None) -> Iterator[Non
 
 
 def _worker(config: dict[str, Any]) -> None:
-    """What stops one worker stops all, alike: as an exception it would be tried again, to the same end."""
+    """What stops one worker stops all: it is raised, so that none waits for it, and Ray's next try ends at once."""
     import ray
+    import torch
 
+    board = config["board"]
+    if ray.get(board.halted.remote()):
+        return
     try:
-        _train(config["job"], config["placed"], config["board"])
+        _train(config["job"], config["placed"], board)
+    except torch.OutOfMemoryError:
+        ray.get(board.stop.remote(Halt(f"a worker's GPU has not the memory; {LESS}")))
+        raise
     except Halt as halt:
-        ray.get(config["board"].stop.remote(halt))
+        ray.get(board.stop.remote(halt))
+        raise
 
 
 def _train(job: Job, placed: Placed, board: Any) -> None:
@@ -198,14 +231,16 @@ def _train(job: Job, placed: Placed, board: Any) -> None:
     torch.set_num_threads(placed.cpus)  # Ray sets OMP_NUM_THREADS by itself
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
-    engine, pad = _engine(job, world)
-    device = engine.device
-    share = Share(rank, world, job.micro, pad, device, flat=job.attention.startswith("flash"))
+    engine, pad, apart = _engine(job)
+    flat = job.attention.startswith("flash")
+    share = Share(rank, world, job.micro, pad, engine.device, flat=flat, apart=apart)
     batch = job.order.batch
     data = Feed(job.train, job.order, share, batch, teacher=job.kind != "sft")
     held_out = Feed(job.held_out, None, share, job.micro * world, teacher=False)
     goal, judge = (objective(engine, kind, job.reliability, job.order.steps) for kind in (job.kind, "sft"))
     progress = _resume(engine, data, judge)
+    if rank == 0:
+        board.start.remote(progress.step)
     name = _name(rank)
 
     def checkpoint(now: Progress, measured: dict[str, float]) -> None:
@@ -229,7 +264,8 @@ def _train(job: Job, placed: Placed, board: Any) -> None:
         ray.get(board.end.remote(progress))
 
 
-def _engine(job: Job, world: int) -> tuple[Any, int]:
+def _engine(job: Job) -> tuple[Any, int, bool]:
+    """The engine, the token that fills up rows, and whether examples must have rows of their own."""
     import deepspeed
     import torch
     from transformers import AutoTokenizer
@@ -240,17 +276,10 @@ def _engine(job: Job, world: int) -> tuple[Any, int]:
     model = load(folder, job.numbers, job.lora, recompute=job.recompute, attention=job.attention)
     weights = [one for one in model.parameters() if one.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=job.pace.lr, betas=job.betas, weight_decay=job.weight_decay)
-    settings = zero.configuration(
-        job.zero,
-        micro=job.micro,
-        accumulate=job.order.batch // (world * job.micro),
-        workers=world,
-        clip=job.clip,
-        bf16=job.numbers == "bf16",
-    )
-    engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings)
+    apart = not job.attention.startswith("flash") and not separates(model)
+    engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=job.deepspeed)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    return engine, pad
+    return engine, pad, apart
 
 
 def _resume(engine: Any, data: Feed, judge: Any) -> Progress:

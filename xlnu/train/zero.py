@@ -12,7 +12,7 @@ Stage = Literal["0", "1", "2", "3"]
 # What ours says by other names. In the JSON each may stand with the same value or "auto".
 OURS = {
     "train_micro_batch_size_per_gpu": "train.micro",
-    "gradient_accumulation_steps": "train.batch, train.micro and train.workers",
+    "gradient_accumulation_steps": "train.batch, train.micro and train.pool.actors",
     "train_batch_size": "train.batch",
     "gradient_clipping": "train.clip",
     "zero_optimization.stage": "train.zero.stage",
@@ -22,9 +22,16 @@ OURS = {
     "fp16.enabled": "train.numbers",
 }
 NOT_THERE = {
-    "optimizer": "train.lr, train.betas and train.weight_decay",
-    "scheduler": "train.warmup and train.decay",
-}
+    "optimizer": "train.lr, train.beta1, train.beta2 and train.weight_decay say it here",
+    "scheduler": "train.warmup and train.decay say it here",
+    **dict.fromkeys(
+        (
+            "managed_gradient_accumulation", "torch_autocast", "progressive_layer_drop", "data_efficiency",
+            "curriculum_learning", "compression_training", "sparse_attention", "zenflow", "amp",
+        ),
+        "it would change what is computed, and no result here would say so",
+    ),
+}  # fmt: skip
 
 
 @dataclass
@@ -41,10 +48,16 @@ class ZeroConfig:
 
 
 def configuration(
-    config: ZeroConfig, *, micro: int, accumulate: int, workers: int, clip: float, bf16: bool
+    config: ZeroConfig, *, micro: int, batch: int, workers: int | None, clip: float, bf16: bool
 ) -> dict[str, Any]:
-    """What deepspeed.initialize is given; UserError where a user's JSON contradicts our settings."""
+    """What deepspeed.initialize is given; UserError where a user's JSON contradicts our settings. `workers`: None
+    while nobody knows.
+    """
     stage = int(config.stage)
+    if stage == 0 and bf16:
+        raise UserError(
+            "train.zero.stage: 0 needs train.numbers=fp32; stage 1 keeps the optimiser's own numbers in fp32"
+        )
     if config.offload != "none" and stage == 0:
         raise UserError("train.zero.offload: needs train.zero.stage=1, 2 or 3: at 0 nothing is spread")
     if config.offload == "all" and stage != 3:
@@ -56,8 +69,8 @@ def configuration(
         zero["offload_param"] = {"device": "cpu"}
     ours = {
         "train_micro_batch_size_per_gpu": micro,
-        "gradient_accumulation_steps": accumulate,
-        "train_batch_size": micro * accumulate * workers,
+        "gradient_accumulation_steps": workers and batch // (micro * workers),
+        "train_batch_size": batch,
         "gradient_clipping": clip,
         "zero_optimization": zero,
         "bf16": {"enabled": bf16},
@@ -71,10 +84,11 @@ def configuration(
     theirs = _read(config.json)
     for name, instead in NOT_THERE.items():
         if name in theirs:
-            raise UserError(f"train.zero.json: {config.json}: take {name!r} out: it is {instead} here")
+            raise UserError(f"train.zero.json: {config.json}: take {name!r} out: {instead}")
     for name, instead in OURS.items():
         said, is_so = _at(theirs, name), _at(ours, name)
-        if said not in (None, "auto") and said != (is_so if is_so is not None else "none"):
+        unknown = workers is None and name == "gradient_accumulation_steps"
+        if said not in (None, "auto") and not unknown and said != (is_so if is_so is not None else "none"):
             raise UserError(
                 f"train.zero.json: {config.json}: {name} is {said} there and {is_so} by {instead}: say it once"
             )

@@ -135,11 +135,13 @@ def limits(config: TransferConfig, given: Ingredients) -> dict[str, int]:
             for family in families:
                 name, kind = f"{tables.language.label} {family}", OF_INSTRUCTIONS[family]
                 stay = eligible.setdefault(name, array("Q"))
-                for draw, source, bitext, quality, gold, gold_quality in zip(draws, sources, *columns, strict=True):
+                for drawn, source, bitext, quality, gold, gold_quality in zip(
+                    draws, sources, *columns, strict=True
+                ):
                     answer, scores = (gold, gold_quality) if kind.gold else (bitext, quality)
                     judged = judge(kind, bitext, quality, answer, scores)
                     if refusal(config, kind, source, bitext, answer, judged) is None:
-                        stay.append(draw)
+                        stay.append(drawn)
                         kept[name] += refusal(by_tau, kind, source, bitext, answer, judged) is None
     return {
         name: sorted(draws)[kept[name]] if kept[name] < len(draws) else 2**64 for name, draws in eligible.items()
