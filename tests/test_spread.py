@@ -12,7 +12,7 @@ from xlnu import steps
 from xlnu.errors import Halt, UserError
 from xlnu.progress import Display
 from xlnu.rows import ROW, row_id
-from xlnu.spread import Placed, PoolConfig, call, place, spread
+from xlnu.spread import LIVES, Placed, PoolConfig, call, place, spread
 from xlnu.steps import Part, Result, Step, Together, Work
 from xlnu.store import Store
 
@@ -38,6 +38,8 @@ class Numbers:
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.how == "always die":
                 (self.folder / f"{step}-{part.index}").unlink()
+                with (self.folder.parent / "deaths").open("a") as file:
+                    file.write("one more\n")
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.how == "halt":
                 raise Halt("the server is gone")
@@ -84,6 +86,7 @@ def test_the_death_of_an_actor_costs_the_part_under_way_and_no_other(tmp_path: P
 def test_an_actor_that_always_dies_stops_the_run(tmp_path: Path) -> None:
     with pytest.raises(Halt, match=r"^a: an actor died 10 times, most often for want of memory"):
         do(tmp_path, "always die")
+    assert len((tmp_path / "deaths").read_text().splitlines()) == LIVES + 1, "it lived, and ten times again"
 
 
 def test_what_stops_a_stage_stops_the_run_in_its_words_and_the_rest_is_kept(tmp_path: Path) -> None:

@@ -403,8 +403,11 @@ def _share_done(step: Step, store: Store) -> float:
     cut = _read_cut(store, step.address)
     if cut is None:
         return 0.0
-    names = {posixpath.basename(entry.name) for entry in manifest.data_files(store, step.address)}
-    there = [name for name in names if PART.fullmatch(name)]  # one part may be of several tables
+    tables: dict[str, set[str]] = {}
+    for folder, name in (posixpath.split(entry.name) for entry in manifest.data_files(store, step.address)):
+        if PART.fullmatch(name):
+            tables.setdefault(folder, set()).add(name)
+    there = set.intersection(*tables.values()) if tables else set()  # a part may be of several tables
     return min(1.0, len(there) * cut[1] / max(1, cut[0]))
 
 

@@ -66,7 +66,8 @@ def test_a_source_that_is_not_there_is_a_users_mistake(folder: Path) -> None:
 
 
 def test_a_termination_is_said_in_one_line_and_the_same_command_goes_on(folder: Path) -> None:
-    child = subprocess.Popen(command("english.rows_per_part=1"), cwd=folder, stderr=subprocess.PIPE, text=True)
+    settings = ("english.rows_per_part=1", "transfer.flags=[]")
+    child = subprocess.Popen(command(*settings), cwd=folder, stderr=subprocess.PIPE, text=True)
     began = time.monotonic()
     while not list(folder.glob("runs/store/english-*/*.parquet")):
         assert child.poll() is None
@@ -79,6 +80,10 @@ def test_a_termination_is_said_in_one_line_and_the_same_command_goes_on(folder: 
     )
     assert "Traceback" not in errors
     assert not list(folder.glob("runs/store/*/_lock/*"))
+    written = {path: path.stat().st_mtime_ns for path in folder.glob("runs/store/*/*.parquet")}
+    again = run(folder, *settings)
+    assert again.returncode == 0, again.stderr
+    assert {path: path.stat().st_mtime_ns for path in written} == written
 
 
 def test_a_cluster_that_does_not_answer_is_said_at_once(folder: Path) -> None:

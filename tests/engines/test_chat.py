@@ -1,7 +1,11 @@
+import json
+import shutil
+from pathlib import Path
+
 from transformers import PreTrainedTokenizerFast
 
 from xlnu.engines.base import Question
-from xlnu.engines.chat import question, render
+from xlnu.engines.chat import ends, question, render
 from xlnu.tiny.build import Built
 
 
@@ -67,3 +71,14 @@ def test_a_prompt_does_not_depend_on_the_day(tiny: Built) -> None:
     tokenizer.chat_template = "{{ date_string if date_string is defined else strftime_now('%d %b %Y') }} who ?"
     (ids,) = render(tokenizer, [question(None, "who is it?", "", 0)])
     assert ids == tokenizer("26 Jul 2024 who ?", add_special_tokens=False)["input_ids"]
+
+
+def test_an_answer_ends_where_the_model_says_as_well_as_its_tokenizer(tiny: Built, tmp_path: Path) -> None:
+    """Chat models have more than one: <|eot_id|> beside </s>."""
+    tokenizer, folder = opened(tiny), Path(shutil.copytree(tiny.llm, tmp_path / "llm"))
+    turn = tokenizer.convert_tokens_to_ids("<|user|>")
+    path = folder / "generation_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": [turn]}))
+    assert ends(str(folder), tokenizer) == sorted([turn, tokenizer.eos_token_id])
+    path.unlink()
+    assert ends(str(folder), tokenizer) == [tokenizer.eos_token_id]

@@ -20,6 +20,7 @@ from xlnu.engines.ct2 import Ct2Translator, convert
 from xlnu.engines.framing import Framing, framing
 from xlnu.engines.hf import HfTranslator
 from xlnu.languages import resolve
+from xlnu.tiny.build import Built
 
 LINES = ["The old man sees a cat.", "Who is it?", "A cat and a dog run to the house.", "She asks him for water."]
 MADLAD = ["en", "sw", "no", "iw", "fil", "zh", "zh_Hant", "ks", "ks_Deva"]  # as the real one spells these
@@ -151,3 +152,14 @@ def test_the_models_are_asked_as_their_own_tokenizers_would(family: str, request
         theirs = theirs[1:] if theirs[0] == "▁" else theirs  # this small one's; pieces of its own are cut so
         assert told.prefix(swahili) == []
     assert ours == theirs
+
+
+def test_nllb_too_is_asked_as_its_own_tokenizer_would(tiny: Built) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(tiny.mt)  # type: ignore[no-untyped-call]
+    told = framing(tokenizer, str(tiny.mt))
+    tokenizer.src_lang = "eng_Latn"
+    theirs = tokenizer.convert_ids_to_tokens(tokenizer(LINES[0])["input_ids"])
+    assert told.source(tokenizer.tokenize(LINES[0]), "eng_Latn", "qaa_Latn") == theirs
+    assert told.prefix("qaa_Latn") == ["qaa_Latn"]

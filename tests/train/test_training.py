@@ -115,7 +115,7 @@ def test_a_loss_that_is_no_number_stops_it_with_the_rows(tiny: Built, tmp_path: 
     ("settings", "message"),
     [
         ({"objective": "fkl"}, "train.objective: fkl needs train.method=lora"),
-        ({"batch": 4, "micro": 3}, "train.micro: 3 does not divide train.batch=4"),
+        ({"batch": 4, "micro": 3}, "train.batch: 4 is no multiple of 3: train.micro for each"),
         ({"length": 8}, "packs: every row was rejected: raise train.length=8"),
         ({"method": "lora", "lora": None}, "train.lora.targets: "),
     ],

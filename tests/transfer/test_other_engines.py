@@ -48,6 +48,10 @@ def rows(made: dict[str, Result], step: str) -> list[dict[str, Any]]:
 class Server(ThreadingHTTPServer):
     refuses = silent_at = "nothing"
 
+    def __init__(self, *where: Any) -> None:
+        super().__init__(*where)
+        self.asked: list[dict[str, Any]] = []
+
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -58,6 +62,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append(body)
         said = body["messages"][-1]["content"].rpartition("\n")[2]
         answer = "" if said == self.server.silent_at else f"<{said}>"
         choice = {"message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}
@@ -89,6 +94,8 @@ def test_a_server_answers_and_translates(tiny: Built, server: Server, tmp_path: 
     (translated, *_) = rows(made, "translated_qaa_latn")
     assert translated["text"] == f"<{sentence['text']}>"
     assert {(row["engine"], row["model"]) for row in rows(made, "bitext_qaa_latn")} == {("openai", "some-model")}
+    asked = [body for body in server.asked if body["messages"][0]["content"].startswith("Translate from")]
+    assert {(len(body["messages"]), body["max_tokens"]) for body in asked} >= {(2 * 5 + 1, 60)}
     assert "mt_ct2" not in made
 
 

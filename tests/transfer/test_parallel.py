@@ -13,17 +13,24 @@ from xlnu.languages import resolve
 from xlnu.progress import Display
 from xlnu.store import Store
 from xlnu.transfer import parallel
+from xlnu.transfer.assemble import _begun
 from xlnu.transfer.build import TransferSet
 from xlnu.transfer.job import TransferJobConfig
 
 ENGLISH, SWAHILI = resolve("eng_Latn"), resolve("swh_Latn")
-PAIRS = [(f"The cat number {i} sleeps.", f"Paka namba {i} amelala.") for i in range(50)]
+PAIRS = [
+    (
+        f"The cat number {i} sleeps in the house of my mother.",
+        f"Paka namba {i} amelala katika nyumba ya mama yangu.",
+    )
+    for i in range(50)
+]
 
 
 def written(folder: Path, pairs: list[tuple[str, str]]) -> parallel.ParallelConfig:
     folder.mkdir(exist_ok=True)
     for name, lines in zip(("eng_Latn", "swh_Latn"), zip(*pairs, strict=True), strict=True):
-        (folder / name).write_bytes("".join(f"{line}\n" for line in lines).encode())
+        (folder / name).write_bytes(("\ufeff" + "".join(f"{line}\n" for line in lines)).encode())
     return parallel.ParallelConfig(f"{folder}/{{source}}", f"{folder}/{{target}}", pairs=20)
 
 
@@ -39,7 +46,7 @@ def drawn(folder: Path, pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
 
 def test_which_pairs_are_drawn_does_not_depend_on_their_order(tmp_path: Path) -> None:
     mixed = random.Random(0).sample(PAIRS, len(PAIRS))
-    one, other = drawn(tmp_path / "one", PAIRS), drawn(tmp_path / "other", [*mixed, *mixed[:9]])
+    one, other = drawn(tmp_path / "one", PAIRS), drawn(tmp_path / "other", [*mixed[:9], ("", "Moja."), *mixed])
     assert one == other
     assert len({row["id"] for row in one}) == 20
     assert {(row["source"], row["target"]) for row in one} < set(PAIRS)
@@ -62,7 +69,7 @@ def test_a_pair_that_is_none_is_rejected(tmp_path: Path) -> None:
     ("damage", "message"),
     [
         (lambda data: data + b"One more.\n", "have not as many lines: after line 50 one of them ends"),
-        (lambda data: data[:100] + b"\xff" + data[100:], "not UTF-8, after line 0"),
+        (lambda data: data[:10] + b"\xff" + data[10:], "not UTF-8, after line 0"),
     ],
 )
 def test_a_damaged_corpus_is_one_line(tmp_path: Path, damage: Any, message: str) -> None:
@@ -72,6 +79,14 @@ def test_a_damaged_corpus_is_one_line(tmp_path: Path, damage: Any, message: str)
     assert files is not None
     with pytest.raises(UserError, match=message):
         parallel.examples(files, 5)
+
+
+@pytest.mark.parametrize("drawn", [0, 2**63, 2**64 - 1])
+def test_a_sentence_without_spaces_is_begun_by_its_letters(drawn: int) -> None:
+    text = "ฉันเห็นแมวตัวใหญ่นอนอยู่ในบ้าน"
+    begun, rest = _begun(text, resolve("tha_Thai"), drawn)
+    assert begun + rest == text
+    assert 0.25 < len(begun) / len(text) < 0.75
 
 
 @pytest.mark.usefixtures("ray_here")

@@ -88,8 +88,11 @@ def check(config: TrainConfig) -> None:
             f"train.objective: {config.objective} needs train.method=lora: the teacher is the same model with its "
             "adapters off"
         )
-    if config.batch % config.micro:
-        raise UserError(f"train.micro: {config.micro} does not divide train.batch={config.batch}")
+    at_once = config.micro * max(1, config.pool.actors)
+    if config.batch % at_once:
+        raise UserError(
+            f"train.batch: {config.batch} is no multiple of {at_once}: train.micro for each of its workers"
+        )
     _deepspeed(config, None)
     if config.attention == "flash_attention_2" and config.numbers == "fp32":
         raise UserError("train.attention: flash_attention_2 needs train.numbers=bf16")

@@ -101,6 +101,7 @@ def train(work: Work, job: Job, placed: Placed, keep: int, logs: Path | None) ->
         raise Diverged(f"{work.name}: {halted}; {_last_good(result)}")
     if halted:
         raise halted
+    work.lock.check()
     progress: Progress = ray.get(board.ended.remote())
     if not progress.step:  # Ray ends an interrupted run as one that is done
         raise KeyboardInterrupt
