@@ -1,6 +1,6 @@
 """Kill the driver and the actors of a transfer set at random moments, and look for what is lost or done twice.
 
-CI kills a few times; XLNU_KILLS=20 is the full measure.
+CI kills once; XLNU_KILLS=20 is the full measure.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from xlnu.tiny.build import Built
 pytestmark = pytest.mark.timeout(1800)
 
 TOP = Path(__file__).parents[2]
-KILLS = int(os.environ.get("XLNU_KILLS", "2"))
+KILLS = int(os.environ.get("XLNU_KILLS", "1"))
 FEW = [
     "instructions.at_most=90", "languages=[qaa_Latn, qag_Armn]", "transfer.parallel.pairs=20", "samples=2",
     "english.rows_per_part=12", "translator.sentences_per_part=12", "quality.rows_per_part=12",

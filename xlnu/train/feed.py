@@ -42,9 +42,15 @@ class Feed:
     def learned(self, step: int) -> int:
         return int(self.packs.learned[self._numbers(step)].sum())
 
+    def tokens(self, step: int) -> int:
+        return int(self.packs.tokens[self._numbers(step)].sum())
+
     def micros(self, step: int) -> Iterator[Micro]:
         share = self.share
-        mine = self._numbers(step)[share.worker :: share.workers].tolist()
+        if self.order:
+            mine = self.order.share(step, share.worker, share.workers).tolist()
+        else:
+            mine = self._numbers(step)[share.worker :: share.workers].tolist()
         for start in range(0, self.batch // share.workers, share.micro):
             yield self._micro([self.reader.pack(number) for number in mine[start : start + share.micro]])
 

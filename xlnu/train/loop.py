@@ -54,6 +54,10 @@ class Data(Protocol):
         """The answer tokens of the step, of all workers together."""
         ...
 
+    def tokens(self, step: int) -> int:
+        """All its tokens, padding not counted."""
+        ...
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -108,13 +112,10 @@ def fit(
     while progress.step < data.steps and not (pace.patience and progress.worse >= pace.patience):
         mean, norm = _step(engine, objective, data, pace, progress.step)
         objective.update(mean)
-        rate, learned = (
-            pace.lr * share(progress.step, data.steps, pace.warmup, pace.decay),
-            data.learned(progress.step),
-        )
-        progress.tokens += learned
+        rate, tokens = _rate(pace, progress.step, data.steps), data.tokens(progress.step)
+        progress.tokens += tokens
         progress.step += 1
-        row = {"step": progress.step, "loss": mean, "grad_norm": norm, "lr": rate, "tokens": learned}
+        row = {"step": progress.step, "loss": mean, "grad_norm": norm, "lr": rate, "tokens": tokens}
         progress.curve.append(row)
         if progress.step % pace.evaluate_every == 0 or progress.step == data.steps:
             loss = evaluate(engine, judge, held_out)
@@ -136,7 +137,7 @@ def _step(engine: Any, objective: Objective, data: Data, pace: Pace, step: int) 
 
     rank, world = _place()
     torch.manual_seed((pace.seed * 1_000_003 + step) * 4099 + rank)  # of dropout
-    rate = pace.lr * share(step, data.steps, pace.warmup, pace.decay)
+    rate = _rate(pace, step, data.steps)
     for group in base(engine).param_groups:
         group["lr"] = rate
     engine.train()
@@ -154,6 +155,10 @@ def _step(engine: Any, objective: Objective, data: Data, pace: Pace, step: int) 
     if not (math.isfinite(mean) and math.isfinite(norm)):
         raise Diverged(_why(step + 1, mean, norm, seen, odd))
     return mean, norm
+
+
+def _rate(pace: Pace, step: int, steps: int) -> float:
+    return pace.lr * share(step, steps, pace.warmup, pace.decay)
 
 
 def evaluate(engine: Any, judge: Objective, data: Data) -> float:
