@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, Gemma2Config, LlamaConfig, MistralConfig, Qwen2Config
 
 from xlnu.train.examples import Example
-from xlnu.train.packing import IGNORED, Batch, bucket, pack, packed, padded
+from xlnu.train.packing import IGNORED, Batch, pack, packed, padded
 
 
 def skewed(seed: int, count: int, longest: int) -> list[int]:
@@ -45,21 +45,6 @@ def test_packs_come_in_no_order_of_length() -> None:
     assert pack(lengths, 512, 0) != pack(lengths, 512, 1)
     early = np.array([np.mean(one) for one in pack(lengths, 512, 0)[:500]])
     assert 3_500 < early.mean() < 4_500, "they are of all the examples, not of the first"
-
-
-def test_a_bucket_holds_about_equal_lengths_and_no_more_than_its_tokens() -> None:
-    rng = random.Random(0)
-    for seed in range(100):
-        tokens, count = rng.randint(100, 2000), rng.randint(0, 400)
-        lengths = [rng.randint(1, 100) for _ in range(count)]
-        batches = bucket(lengths, tokens, seed, rng.choice([1, 50, 4096]))
-        assert sorted(i for one in batches for i in one) == list(range(count))
-        assert all(len(one) * max(lengths[i] for i in one) <= tokens for one in batches)
-    lengths = skewed(0, 20_000, 512)
-    batches = bucket(lengths, 8192, 0)
-    assert sum(len(one) * max(lengths[i] for i in one) for one in batches) < 1.05 * sum(lengths)
-    means = np.array([np.mean([lengths[i] for i in one]) for one in batches])
-    assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.2
 
 
 SHAPE: dict[str, Any] = {

@@ -61,9 +61,7 @@ class TrainConfig:
     )
     patience: int = setting(3, "looks without a better loss before it stops; 0: it goes on to the end", at_least=0)
     keep: int = setting(2, "the best checkpoints that are kept while it runs, and the last beside them", at_least=1)
-    recompute: bool = setting(
-        False, "compute layers' states again for the backward pass: less memory, a third slower"
-    )
+    recompute: bool = setting(False, "compute layers' states again for the backward pass: less memory, more time")
     attention: Literal["sdpa", "eager", "flash_attention_2"] = setting("sdpa", "how transformers computes it")
     seed: int = setting(0, "of the order, of dropout, and of adapters' first weights", at_least=0)
     zero: ZeroConfig = section(ZeroConfig)

@@ -45,9 +45,9 @@ def work(config: SdrrlConfig, run: Run) -> None:
     logs = Path(run.folder.root, "tensorboard") if run.folder.local else None
     training = steps(config.train, found, made.transfer, told, logs)
     results = run.steps([*made.steps, *training])
-    clear(results["model"])
+    trained = results["model"]
+    clear(trained)
     show_samples(config, run, made, results)
-    model_step = results["model"]
-    run.put(TRAINING, model_step.store.read(f"{model_step.manifest.address}/{TRAINING}"))
-    print_out(model_step.store.place(model_step.manifest.address))
+    run.put(TRAINING, trained.store.read(f"{trained.manifest.address}/{TRAINING}"))
+    print_out(trained.store.place(trained.manifest.address))
     run.report(results, built.report() if built else None)

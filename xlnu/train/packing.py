@@ -1,4 +1,4 @@
-"""Examples put together so that little is computed for nothing: several in a pack, or as long ones in a batch.
+"""Examples put together so that little is computed for nothing.
 
 **What keeps the examples of a pack apart.** Positions begin at 0 with each of them. transformers (4.57) makes of
 that a mask in blocks, with a model's sliding window in it, but only with no attention_mask and no cache; hence
@@ -41,14 +41,6 @@ def pack(lengths: Lengths, length: int, seed: int, window: int = WINDOW) -> list
     return packs
 
 
-def bucket(lengths: Lengths, tokens: int, seed: int, window: int = WINDOW) -> list[list[int]]:
-    """Which examples make a batch: of about equal lengths, and of at most `tokens` with their padding."""
-    sizes, draw, batches = _sizes(lengths, tokens), np.random.default_rng(seed), list[list[int]]()
-    for some in _windows(sizes, draw, window):
-        batches += _shuffled(_alike(some, sizes, tokens), draw)
-    return batches
-
-
 def _sizes(lengths: Lengths, most: int) -> list[int]:
     sizes: list[int] = np.asarray(lengths, dtype=np.int64).tolist()  # Python's own: bits are shifted by them
     assert all(0 < one <= most for one in sizes)
@@ -83,13 +75,6 @@ def _best_fit(some: list[int], lengths: list[int], length: int) -> list[list[int
         by_room[room - lengths[i]].append(chosen)
         rooms |= 1 << (room - lengths[i])
     return packs
-
-
-def _alike(some: list[int], lengths: list[int], tokens: int) -> Iterator[list[int]]:
-    while some:
-        size = tokens // lengths[some[0]]
-        yield some[:size]
-        some = some[size:]
 
 
 @dataclass(frozen=True)
