@@ -7,13 +7,16 @@ PYTHON ?= python3.11 python3.12 python3
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help venv demo test lint bench clean
+.PHONY: help venv demo study test lint bench clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 
 demo: venv ## run the main job on the embedded default; leaves runs/demo/report.html
 	@$(PY) jobs/demo.py
+
+study: venv ## SDRRL with baselines and ablations over three seeds; leaves runs/study/report.html
+	@$(PY) jobs/study.py
 
 test: lint ## lint, types and all tests
 	@$(PY) -m pytest -q

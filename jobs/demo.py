@@ -1,13 +1,12 @@
-"""The demo: a transfer set of the tiny world, with real models made on the spot. Three minutes the first time.
+"""The demo: SDRRL in the tiny world, with real models made on the spot, held against tuning on translated answers.
 
-It is `jobs/transfer.py --config configs/tiny/transfer.yaml`.
+It is `jobs/sdrrl.py --config configs/tiny/demo.yaml`.
 """
 
 from pathlib import Path
 
 from xlnu.job import job
-from xlnu.transfer.job import TransferJobConfig, work
+from xlnu.sdrrl.job import SdrrlConfig, work
 
 if __name__ == "__main__":
-    tiny = Path(__file__).parents[1] / "configs" / "tiny" / "transfer.yaml"
-    job("demo", TransferJobConfig, work, __doc__, config=tiny)
+    job("demo", SdrrlConfig, work, __doc__, config=Path(__file__).parents[1] / "configs" / "tiny" / "demo.yaml")

@@ -5,7 +5,7 @@ trained on them. Leaves a model directory that others open.
 """
 
 from xlnu.job import job
-from xlnu.train.job import SdrrlConfig, work
+from xlnu.sdrrl.job import SdrrlConfig, work
 
 if __name__ == "__main__":
     job("sdrrl", SdrrlConfig, work, __doc__)

@@ -59,7 +59,7 @@ def do(folder: Path, how: str = "", actors: int = 1, size: int = 5, names: str =
 
     together = Together("numbers", run)
     todo = [Step(name, {}, together) for name in names]
-    return steps.run(todo, Store(str(folder / "store")), Display())
+    return steps.named(steps.run(todo, Store(str(folder / "store")), Display()), todo)
 
 
 def content(made: dict[str, Result]) -> list[list[int]]:

@@ -38,7 +38,7 @@ def numbers(
 
 
 def do(step: Step, store: Store) -> steps.Result:
-    return steps.run([step], store, Display())[step.name]
+    return steps.run([step], store, Display())[step.address]
 
 
 def files(store: Store, step: Step) -> dict[str, bytes]:
@@ -141,7 +141,8 @@ def test_inputs_are_handed_over(tmp_path: Path) -> None:
         return len(rows)
 
     second = Step("doubled", {}, double, inputs=(first,))
-    results = steps.run([first, second], Store(str(tmp_path)), Display())
+    todo = [first, second]
+    results = steps.named(steps.run(todo, Store(str(tmp_path)), Display()), todo)
     assert results["doubled"].table(["n"])["n"].to_pylist() == list(range(0, 40, 2))
     assert results["doubled"].manifest.parents == [first.address]
 

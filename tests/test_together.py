@@ -38,7 +38,7 @@ def group(names: list[str], calls: list[list[str]], rows: int = 20) -> list[Step
 
 
 def do(todo: list[Step], folder: Path) -> dict[str, Result]:
-    return steps.run(todo, Store(str(folder)), Display())
+    return steps.named(steps.run(todo, Store(str(folder)), Display()), todo)
 
 
 def test_steps_that_share_a_run_are_done_at_once_and_each_has_its_own_result(tmp_path: Path) -> None:
@@ -141,7 +141,8 @@ def test_files_of_a_step_lie_in_a_folder_wherever_the_store_is(
         return 0
 
     store = Store(store_uri)
-    files = steps.run([Step("model", {}, run)], store, Display())["model"].files()
+    step = Step("model", {}, run)
+    files = steps.run([step], store, Display())[step.address].files()
     for _ in range(2):  # fetched, then found
         folder = pickle.loads(pickle.dumps(files)).local()
         assert (folder / "deep" / "weights.bin").read_bytes() == b"123"

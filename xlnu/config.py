@@ -120,7 +120,9 @@ def _type_in_words(of: Any) -> str:
     elif kind is Literal:
         words = "one of " + ", ".join(map(str, inner))
     elif kind is list:
-        words = f"a list of {_PLURAL.get(inner[0], 'values')}, as [one,two]"
+        values = typing.get_args(inner[0]) if typing.get_origin(inner[0]) is Literal else ()
+        some = f"a list out of {', '.join(values)}"
+        words = some if values else f"a list of {_PLURAL[inner[0]]}, as [one,two]"
     elif kind is dict:
         words = f"a map to {_PLURAL.get(inner[1], 'values')}, as {{one: two}}"
     else:

@@ -15,6 +15,9 @@ from xlnu.store import UNFINISHED, Entry, Store
 
 FORMAT = 1  # of the manifest and of the folder's layout; a part of every address
 NAME = "manifest.json"
+CARD = (
+    "README.md"  # may be written again when more is known of a step, as how good its model is: not in the manifest
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +65,7 @@ def leftovers(store: Store, address: str) -> list[Entry]:
 
 def _own(store: Store, address: str) -> list[Entry]:
     entries = [(entry, posixpath.relpath(entry.name, address)) for entry in store.list(address)]
-    return [entry for entry, path in entries if path != NAME and not path.startswith("_")]
+    return [entry for entry, path in entries if path not in (NAME, CARD) and not path.startswith("_")]
 
 
 def write(store: Store, manifest: Manifest) -> None:

@@ -9,7 +9,7 @@ from xlnu import machine, steps
 from xlnu.config import setting
 from xlnu.errors import Halt, UserError
 from xlnu.progress import Display
-from xlnu.report.document import Report, StepLine, Tiny
+from xlnu.report.document import Claim, Report, Score, StepLine, Tiny
 from xlnu.report.write import write
 from xlnu.steps import Result, Step
 from xlnu.store import Store
@@ -68,7 +68,13 @@ class Run:
             raise SystemExit(0)
         return steps.run(todo, self.store, self.display)
 
-    def report(self, results: dict[str, Result], tiny: Tiny | None = None) -> None:
+    def report(
+        self,
+        results: dict[str, Result],
+        tiny: Tiny | None = None,
+        scores: Sequence[Score] = (),
+        claims: Sequence[Claim] = (),
+    ) -> None:
         """Write report.json and report.html, and name the page as the last line of the job."""
         lines = [
             StepLine(
@@ -82,7 +88,9 @@ class Run:
             )
             for made in results.values()
         ]
-        write(Report(self.name, self.settings, machine.versions(), tiny, steps=lines), self.put)
+        write(
+            Report(self.name, self.settings, machine.versions(), tiny, lines, list(scores), list(claims)), self.put
+        )
         if all(made.skipped for made in results.values()):
             self.display.say("nothing was left to do: every step was done before")
         print_out(self.folder.place("report.html"))

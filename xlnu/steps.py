@@ -69,7 +69,8 @@ class Step:
     """A name, what its result depends on, and the function that makes it.
 
     `config` holds what changes the result and nothing else: a batch size or a number of workers would make every
-    address new for no reason. Raise `version` when the function's output changes for the same config.
+    address new for no reason. Raise `version` when the function's output changes for the same config. `tidy` is
+    called when the step is finished, also by an earlier run: what it needed to go on after a kill can go.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Step:
     inputs: tuple["Step", ...] = ()
     version: int = 1
     estimate: Estimate | None = field(default=None, compare=False)
+    tidy: "Callable[[Result], None] | None" = field(default=None, compare=False)
 
     @functools.cached_property
     def address(self) -> str:
@@ -264,23 +266,36 @@ class Work:
 
 
 def run(steps: Sequence[Step], store: Store, display: Display) -> dict[str, Result]:
-    """Do what is not done, in the given order; every step's inputs stand before it."""
+    """Do what is not done, in the given order; every step's inputs stand before it. The results are by address:
+    steps of one name may be many, and one that several others share is done once.
+    """
     results: dict[str, Result] = {}
     for step in steps:
-        if step.name in results:
-            continue
         one_run = [other for other in steps if other.run is step.run] if isinstance(step.run, Together) else [step]
         todo = []
         for each in one_run:
+            if each.address in results:
+                continue
             found = manifest.read(store, each.address)
             if found is None:
                 todo.append(each)
                 continue
             display.say(f"{each.name}: done before, {_counts(found)} ({each.address})")
-            results[each.name] = Result(store, found, skipped=True)
+            results[each.address] = _finished(each, Result(store, found, skipped=True))
         if todo:
             results |= _do(todo, store, display, results)
-    return {step.name: results[step.name] for step in steps}
+    return {step.address: results[step.address] for step in steps}
+
+
+def named(results: Mapping[str, Result], steps: Sequence[Step]) -> dict[str, Result]:
+    """The results of some steps, by their names."""
+    return {step.name: results[step.address] for step in steps}
+
+
+def _finished(step: Step, result: Result) -> Result:
+    if step.tidy:
+        step.tidy(result)
+    return result
 
 
 def _do(steps: Sequence[Step], store: Store, display: Display, before: dict[str, Result]) -> dict[str, Result]:
@@ -301,9 +316,9 @@ def _do(steps: Sequence[Step], store: Store, display: Display, before: dict[str,
             found = manifest.read(store, step.address)
             if found is not None:
                 display.say(f"{step.name}: done meanwhile by another run, {_counts(found)} ({step.address})")
-                results[step.name] = Result(store, found, skipped=True)
+                results[step.address] = _finished(step, Result(store, found, skipped=True))
                 continue
-            inputs = {parent.name: before[parent.name] for parent in step.inputs}
+            inputs = {parent.name: before[parent.address] for parent in step.inputs}
             todo[step.name] = Work(step.name, inputs, Writer(store, step.address), locks[step.name], task)
         began = time.monotonic()
         rows_in = _run(run, todo) if todo else {}
@@ -312,7 +327,7 @@ def _do(steps: Sequence[Step], store: Store, display: Display, before: dict[str,
             made = _survey(step, store, rows_in[step.name], seconds / len(todo))
             locks[step.name].check()
             manifest.write(store, made)
-            results[step.name] = Result(store, made, skipped=False)
+            results[step.address] = _finished(step, Result(store, made, skipped=False))
             display.say(f"{step.name}: done, {_counts(made)} in {made.seconds:.1f} s ({step.address})")
     return results
 
@@ -370,7 +385,7 @@ def plan(steps: Sequence[Step], store: Store, price: float) -> str:
     """What a run would do: each step, whether it is done, and what the rest is estimated to take."""
     lines = [["step", "address", "state", "rows", "tokens", "hours", "cost"]]
     rest = Estimate(rows=0)
-    for step in steps:
+    for step in {step.address: step for step in steps}.values():
         found = manifest.read(store, step.address)
         if found is not None:
             lines.append([step.name, step.address, "done", f"{found.rows_out:,}", "", "", ""])

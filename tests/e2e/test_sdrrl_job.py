@@ -18,7 +18,8 @@ FEW = [
     "tiny.size=xs", "instructions.at_most=24", "languages=[qaa_Latn]", "english.reject=[]",
     "english.max_new_tokens=8", "translator.engine=echo", "quality.model=''", "transfer.flags=[]",
     "transfer.filter=none", "transfer.held_out=0.2", "train.epochs=1", "train.batch=4",
-    "train.evaluate_every=5", "train.length=128",
+    "train.micro=4", "train.evaluate_every=5", "train.length=128",
+    "evaluate.at_most=5", "evaluate.max_new_tokens=8",
 ]  # fmt: skip
 
 
@@ -46,7 +47,7 @@ def logged(folder: Path) -> dict[int, float]:
 def test_it_leaves_a_model_with_its_card_and_a_report(tiny: Built, tmp_path: Path) -> None:
     done = run(tmp_path, tiny)
     assert done.returncode == 0, done.stderr
-    *_, model, report = done.stdout.splitlines()
+    *_, tables, model, report = done.stdout.splitlines()
     assert report == "runs/sdrrl/report.html"
     made: Any = AutoModelForCausalLM.from_pretrained(tmp_path / model)
     before: Any = AutoModelForCausalLM.from_pretrained(tiny.llm)
@@ -55,13 +56,22 @@ def test_it_leaves_a_model_with_its_card_and_a_report(tiny: Built, tmp_path: Pat
     card = (tmp_path / model / "README.md").read_text(encoding="utf-8")
     assert "| Velan | `qaa_Latn` |" in card
     assert str(tmp_path) not in card
-    steps = json.loads((tmp_path / "runs/sdrrl/report.json").read_text())["steps"]
-    assert [step["name"] for step in steps][-4:] == ["transfer", "packs", "held_out_packs", "model"]
-    curve = json.loads((tmp_path / "runs/sdrrl/training.json").read_text())["curve"]
+    assert "| flores | `qaa_Latn` | bleu to source |" in card
+    assert (tmp_path / tables).name == "tables.md"
+    found = json.loads((tmp_path / "runs/sdrrl/report.json").read_text())
+    names = [step["name"] for step in found["steps"]]
+    assert names[-6:] == ["transfer", "packs", "held_out_packs", "model", "model_ct2", "answers"]
+    assert names.count("answers") == 2, "before and after"
+    curve = json.loads((tmp_path / "runs/sdrrl/sdrrl/training.json").read_text())["curve"]
     assert curve[-1]["held_out_loss"] > 0
-    assert logged(tmp_path / "runs/sdrrl/tensorboard") == {row["step"]: pytest.approx(row["loss"]) for row in curve}
+    losses = {row["step"]: pytest.approx(row["loss"]) for row in curve}
+    assert logged(tmp_path / "runs/sdrrl/sdrrl/tensorboard") == losses
+    measured = {(one["mode"], one["language"], one["metric"], one["n"]) for one in found["scores"]}
+    assert {("before", "eng_Latn", "exact_match", 5), ("sdrrl", "qaa_Latn", "chrf_from_source", 5)} <= measured
+    assert len(found["claims"]) == 4, "what can be said with no baseline but the model as it was"
     again = run(tmp_path, tiny)
     assert "nothing was left to do: every step was done before" in again.stderr
+    assert json.loads((tmp_path / "runs/sdrrl/report.json").read_text())["scores"] == found["scores"]
 
 
 def test_what_cannot_be_trained_is_said_before_any_work(tiny: Built, tmp_path: Path) -> None:
@@ -71,7 +81,10 @@ def test_what_cannot_be_trained_is_said_before_any_work(tiny: Built, tmp_path: P
             "sdrrl: english.engine: echo has no checkpoint here to train; take ct2, hf or vllm",
         ),
         (["train.objective=fkl"], "sdrrl: train.objective: fkl needs train.method=lora: the teacher is the same"),
-        (["train.zero.offload=all"], "sdrrl: train.zero.offload: all needs train.zero.stage=3: below it every"),
+        (
+            ["train.zero.stage=2", "train.zero.offload=all"],
+            "sdrrl: train.zero.offload: all needs train.zero.stage=3: below it every",
+        ),
     ):
         done = run(tmp_path, tiny, *settings)
         assert done.returncode == 2

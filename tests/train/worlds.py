@@ -14,7 +14,7 @@ from xlnu.spread import Placed
 from xlnu.steps import Part, Result, Rows, Step, Work, Writer
 from xlnu.store import Store
 from xlnu.tiny.build import Built
-from xlnu.train.build import TrainConfig, clear
+from xlnu.train.build import TrainConfig
 from xlnu.train.build import steps as train_steps
 from xlnu.train.packs import Index, _Encode, index
 from xlnu.transfer.assemble import HELD_OUT, REJECTED, TRAIN
@@ -79,10 +79,9 @@ def packs(built: Built, folder: Path, length: int) -> tuple[Index, Index]:
 def train(built: Built, store: Path, n: int = 120, **settings: Any) -> dict[str, Result]:
     config = TrainConfig(**{**SMALL, **settings})
     given = transfer(built, n)
-    made = train_steps(config, find("english.model", str(built.llm)), given, lambda _work, _made: "# A test's")
-    results = steps.run([given, *made], Store(str(store)), Display())
-    clear(results["model"])
-    return results
+    made = train_steps(config, find("english.model", str(built.llm)), given, lambda _packs, _progress: "# A test's")
+    todo = [given, *made]
+    return steps.named(steps.run(todo, Store(str(store)), Display()), todo)
 
 
 def weights(result: Result) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from xlnu.config import load
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.errors import UserError
 from xlnu.progress import Display
-from xlnu.steps import Result
+from xlnu.steps import Result, Step
 from xlnu.store import Store
 from xlnu.tiny.build import Built
 from xlnu.tiny.embed import embed
@@ -36,8 +36,12 @@ def planned(tiny: Built, *settings: str) -> TransferSet:
     return TransferSet(config, declared)
 
 
+def run(todo: list[Step], store: Path) -> dict[str, Result]:
+    return steps.named(steps.run(todo, Store(str(store)), Display()), todo)
+
+
 def make(store: Path, tiny: Built, *settings: str) -> dict[str, Result]:
-    return steps.run(planned(tiny, *settings).steps, Store(str(store)), Display())
+    return run(planned(tiny, *settings).steps, store)
 
 
 def rows(made: dict[str, Result], step: str) -> list[dict[str, Any]]:
@@ -103,7 +107,7 @@ def test_the_llm_translates_for_itself_with_examples(tiny: Built, tmp_path: Path
     plan = planned(tiny, "translator.engine=llm", "translator.shots=3", "translator.max_tokens=5")
     assert plan.mt
     assert len(plan.mt.shots["qaa_Latn"]) == 3
-    made = steps.run(plan.steps, Store(str(tmp_path)), Display())
+    made = run(plan.steps, tmp_path)
     found = {(row["engine"], row["model"]) for row in rows(made, "bitext_qaa_latn")}
     assert found == {("llm", rows(made, "english")[0]["model"])}
     assert "mt_ct2" not in made
@@ -263,7 +267,7 @@ def test_real_text_comes_through_every_step_character_for_character(name: str, t
         "transfer.flags=[]",
     ]
     config = load(TransferJobConfig, None, [*arguments, "transfer.families.gold_tgt_tgt=1"])
-    made = steps.run(TransferSet(config).steps, Store(str(tmp_path)), Display())
+    made = run(TransferSet(config).steps, tmp_path)
     sources = [row for row in rows(made, "english") if row["reject"] is None]
     assert len(sources) == {"l": 1075, "s": 175}[name[0]]
     translated, gold = rows(made, "bitext_swh_latn"), rows(made, "gold_bitext_swh_latn")

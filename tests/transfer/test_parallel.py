@@ -103,7 +103,8 @@ def test_pairs_become_questions_both_ways_and_begun_sentences(tmp_path: Path) ->
         *corpus,
     ]
     config = load(TransferJobConfig, None, arguments)
-    made = steps.run(TransferSet(config).steps, Store(str(tmp_path / "store")), Display())
+    todo = TransferSet(config).steps
+    made = steps.named(steps.run(todo, Store(str(tmp_path / "store")), Display()), todo)
     assert "mt_ct2" not in made
     rows = made["transfer"].table().to_pylist()
     assert len(rows) == 3 * 11

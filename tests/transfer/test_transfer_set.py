@@ -57,7 +57,8 @@ def make(able: Built) -> Make:
         config = load(TransferJobConfig, str(CONFIG), arguments)
         _, declared = embed(config, config.tiny, Display(), plan=False)
         plan = TransferSet(config, declared)
-        return Made(plan, steps.run(plan.steps, Store(str(store)), Display()))
+        made = steps.run(plan.steps, Store(str(store)), Display())
+        return Made(plan, steps.named(made, plan.steps))
 
     return make
 

@@ -284,7 +284,8 @@ def first_part(folder: str, how: str) -> None:
     else:
         stage = _Nothing if how == "nothing" else pickle.loads(Path(folder, "stage").read_bytes())
         together = Together(STEP, lambda works: spread(works, {STEP: 1}, 1, stage, PoolConfig()))
-        table = run([Step(STEP, {}, together)], store, Display())[STEP].table()
+        step = Step(STEP, {}, together)
+        table = run([step], store, Display())[step.address].table()
     seconds = time.perf_counter() - start
     json.dump([seconds, "" if how == "nothing" else table["text"][0].as_py()], sys.stdout)
 

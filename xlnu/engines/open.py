@@ -82,12 +82,39 @@ def conversion(name: str, checkpoint: Checkpoint, compute: str) -> Step:
     return Step(name, about, run)
 
 
-def _convert(checkpoint: Checkpoint, compute: str, writer: Any) -> None:
-    with tempfile.TemporaryDirectory() as place:
+def conversion_of(name: str, model: Step, compute: str) -> Step:
+    """The same of a model that a step makes."""
+
+    def run(work: Work) -> int:
+        files = work.inputs[model.name].files()
+        call(_convert, files, compute, work.write_part, display=work.task.display)
+        return 0
+
+    import ctranslate2
+
+    return Step(name, {"compute": compute, "ctranslate2": ctranslate2.__version__}, run, (model,))
+
+
+def _convert(model: Checkpoint | Files, compute: str, writer: Any) -> None:
+    with tempfile.TemporaryDirectory() as place, tempfile.TemporaryDirectory() as beside:
         folder = Path(place)
-        convert(checkpoint.local(), compute, folder)
+        convert(_whole(str(model.local()), Path(beside)), compute, folder)
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             writer.store.put(f"{writer.address}/{path.relative_to(folder)}", path)
+
+
+def _whole(model: str, beside: Path) -> str:
+    """A folder with a whole model; what is an adapter alone is merged into its own, beside it."""
+    if not Path(model, "adapter_config.json").is_file():
+        return model
+    from peft import AutoPeftModelForCausalLM
+    from transformers import AutoTokenizer
+
+    merged: Any = AutoPeftModelForCausalLM.from_pretrained(model, dtype="auto").merge_and_unload()
+    merged.save_pretrained(beside)
+    tokenizer: Any = AutoTokenizer.from_pretrained(model)  # type: ignore[no-untyped-call]
+    tokenizer.save_pretrained(beside)
+    return str(beside)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from xlnu.errors import UserError
 from xlnu.spread import PoolConfig, call, connect, place
 from xlnu.steps import Estimate, Result, Step, Together, Work
 from xlnu.train import packs, result, workers, zero
-from xlnu.train.loop import Pace
+from xlnu.train.loop import Pace, Progress
 from xlnu.train.objective import Kind, Reliability
 from xlnu.train.order import Order
 from xlnu.train.schedule import Decay
@@ -24,6 +24,7 @@ from xlnu.transfer.assemble import HELD_OUT, TRAIN
 
 FOLDERS = {"packs": TRAIN, "held_out_packs": HELD_OUT}  # of the transfer set
 TRAINING = "training.json"  # how it went, beside the model
+Card = Callable[[Result, Progress], str]  # of the packs and of how training went, README.md
 WINDOW = 4  # files of packs that are mixed with one another, and so held at once
 
 
@@ -115,7 +116,7 @@ def steps(
     config: TrainConfig,
     model: Checkpoint,
     transfer: Step,
-    card: Callable[[Work, workers.Trained], str],
+    card: Card,
     logs: Path | None = None,
 ) -> list[Step]:
     """Packs, packs of held-out rows, and the model, which is the last. `logs`: a folder for TensorBoard."""
@@ -129,7 +130,7 @@ def steps(
     ]
     trained = {**about(config), "form": config.form if config.method == "lora" else "model", **model.identity}
     run = functools.partial(_train, config=config, model=model, card=card, logs=logs)
-    return [*made, Step("model", trained, run, tuple(made), estimate=nobody_knows)]
+    return [*made, Step("model", trained, run, tuple(made), estimate=nobody_knows, tidy=_clear)]
 
 
 def _pack(works: dict[str, Work], config: TrainConfig, model: Checkpoint) -> dict[str, int]:
@@ -145,7 +146,7 @@ def _train(
     work: Work,
     config: TrainConfig,
     model: Checkpoint,
-    card: Callable[[Work, workers.Trained], str],
+    card: Card,
     logs: Path | None,
 ) -> int:
     train, held_out = (packs.index(work.inputs[n].rows(rejected=True)) for n in ("packs", "held_out_packs"))
@@ -177,13 +178,13 @@ def _train(
         held_out=held_out,
     )
     made = workers.train(work, job, placed, config.keep, logs)
-    wanted = result.Wanted(model, config.numbers, job.lora, config.form, card(work, made))
+    wanted = result.Wanted(model, config.numbers, job.lora, config.form, card(work.inputs["packs"], made.progress))
     call(result.write, work.write_part, made.folder, wanted, display=work.task.display)
     told = json.dumps(dataclasses.asdict(made.progress)).encode()
     work.write_part.store.write(f"{work.write_part.address}/{TRAINING}", told)
     return 0
 
 
-def clear(model: Result) -> None:
+def _clear(model: Result) -> None:
     """Its checkpoints, once the step is finished: before, a kill would cost the whole training."""
     model.store.delete_folder(f"{workers.FOLDER}/{model.manifest.address}")

@@ -10,22 +10,23 @@ from xlnu.config import shown
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.languages import Language
 from xlnu.markdown import code, table, text
-from xlnu.train.workers import Trained
+from xlnu.report.document import Score
+from xlnu.train.loop import Progress
 
 
 def card(
     model: Checkpoint,
-    trained: Trained,
+    progress: Progress,
     languages: Sequence[Language],
     settings: Mapping[str, Any],
     examples: Mapping[str, int],
     licences: Mapping[str, str],
+    scores: Sequence[Score] = (),
 ) -> str:
-    """`examples`: rows by language; `licences`: of what it was made of."""
+    """`examples`: rows by language; `licences`: of what it was made of; `scores`: once there are any."""
     codes = sorted({language.iso1 or language.iso3 for language in languages})
     of_hub = {} if model.content else {"base_model": model.name}
     top = yaml.safe_dump({"language": codes, "library_name": "transformers", **of_hub, "tags": ["xlnu"]})
-    progress = trained.progress
     seen = [[text(each.name), code(each.label), f"{examples.get(each.label, 0):,}"] for each in languages]
     chosen = [[code(name), code(shown(value))] for name, value in settings.items()]
     of = [[text(name), text(licence)] for name, licence in licences.items()]
@@ -35,7 +36,23 @@ def card(
         f"# {text(model.short)}, trained by xlnu {__version__}",
         f"Trained on answers of its own (self-distillation) in {len(languages)} languages. {how}",
         table(["Language", "Code"], ["Examples"], seen),
+        *(["## Scores\n\n" + _scores(scores)] if scores else []),
         "## Settings\n\n" + table(["Setting", "Value"], [], chosen),
         "## Licences of what it was made of\n\n" + table(["Source", "Licence"], [], of),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _scores(scores: Sequence[Score]) -> str:
+    rows = [
+        [
+            text(one.benchmark),
+            code(one.language),
+            one.metric.replace("_", " "),
+            f"{one.value:.3g}",
+            f"{one.ci_low:.3g} to {one.ci_high:.3g}",
+            f"{one.n:,}",
+        ]
+        for one in scores
+    ]
+    return table(["Benchmark", "Language", "Metric"], ["Value", "95 % interval", "Examples"], rows)

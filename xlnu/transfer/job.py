@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from xlnu.config import section, setting
 from xlnu.errors import Halt
 from xlnu.run import Run, RunConfig, print_out
-from xlnu.steps import Result
+from xlnu.steps import Result, named
 from xlnu.tiny.build import TinyConfig
 from xlnu.tiny.embed import embed
 from xlnu.transfer.build import SetConfig, TransferSet
@@ -27,14 +27,14 @@ def work(config: TransferJobConfig, run: Run) -> None:
     results = run.steps(made.steps)
     show_samples(config, run, made, results)
     run.report(results, built.report() if built else None)
-    if not results["transfer"].manifest.rows_out:
-        raise Halt(f"the set is empty: {_why(results)}")
+    if not results[made.transfer.address].manifest.rows_out:
+        raise Halt(f"the set is empty: {_why(named(results, made.steps))}")
 
 
 def show_samples(config: TransferJobConfig, run: Run, made: TransferSet, results: dict[str, Result]) -> None:
     """The page for a human reader."""
     if config.samples and made.chain.bitext:
-        transfer, given = config.transfer, made.ingredients(results)
+        transfer, given = config.transfer, made.ingredients(named(results, made.steps))
         taus = {COMET: transfer.tau, ROUND_TRIP: transfer.tau_round_trip}
         shown = samples(transfer, given, config.samples)
         run.put("samples.html", page(shown, made.source, taus, f"Samples of {len(given.languages)} languages"))

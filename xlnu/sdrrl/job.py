@@ -1,0 +1,168 @@
+"""What `python jobs/sdrrl.py` does, and `demo.py` and `study.py` with more arms and seeds: transfer sets of the
+LLM's own answers, the LLM trained on them, and what it says before and after.
+"""
+
+import copy
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from xlnu.config import section, setting, settings
+from xlnu.engines.checkpoint import Checkpoint
+from xlnu.errors import UserError
+from xlnu.evaluate import answers, questions
+from xlnu.evaluate.questions import EvaluateConfig
+from xlnu.evaluate.scores import Judge, Said, judge
+from xlnu.languages import Language
+from xlnu.manifest import CARD
+from xlnu.report.document import Score
+from xlnu.run import Run, print_out
+from xlnu.sdrrl.arms import OBJECTIVES, Arm, variant
+from xlnu.sdrrl.claims import claims
+from xlnu.sdrrl.tables import Cost, tables
+from xlnu.steps import Result, Step
+from xlnu.tiny.build import Built
+from xlnu.tiny.embed import embed
+from xlnu.train.build import TRAINING, TrainConfig, steps
+from xlnu.train.card import card
+from xlnu.train.loop import Progress
+from xlnu.train.objective import Kind
+from xlnu.transfer.build import TransferSet
+from xlnu.transfer.job import TransferJobConfig, show_samples
+
+
+@dataclass
+class SdrrlConfig(TransferJobConfig):
+    train: TrainConfig = section(TrainConfig)
+    evaluate: EvaluateConfig = section(EvaluateConfig)
+    arms: list[Arm] = setting(
+        ["before", "sdrrl"],
+        "what is evaluated, and trained if it must: before, sdrrl; sft and translate_sft: on the source's own "
+        "answers, as they are or translated; no_switch, no_parallel, no_filter: SDRRL without a part of it",
+    )
+    objectives: list[Kind] = setting([], "of the arm sdrrl, one after another; empty: train.objective")
+    seeds: list[int] = setting(
+        [], "all is done with each: as transfer.seed and train.seed, and tiny.seed; empty: with what those say"
+    )
+
+
+@dataclass(frozen=True)
+class _World:
+    """What a seed's trials have in common."""
+
+    config: SdrrlConfig
+    built: Built | None
+    declared: tuple[Language, ...]
+
+
+class _Trial:
+    """One arm under one seed: its steps, and what they came to."""
+
+    def __init__(self, config: SdrrlConfig, world: _World, arm: Arm, name: str, run: Run) -> None:
+        self.config, self.arm, self.name = config, arm, name
+        self.made = TransferSet(config, world.declared, run.plan)
+        model = self.made.llm.checkpoint
+        if model is None:
+            raise UserError(
+                f"english.engine: {config.english.engine} has no checkpoint here to train; take ct2, hf or vllm"
+            )
+        self.checkpoint: Checkpoint = model
+        self.training, self.asking = list[Step](), list[Step]()
+        if arm != "before":
+            logs = Path(run.folder.root, name, "tensorboard") if run.folder.local else None
+            self.training = steps(config.train, model, self.made.transfer, self._card, logs)
+        if config.evaluate.on:
+            about, ask = config.evaluate, config.transfer.ask
+            asked = questions.step(about, ask, self.made.source, self.made.languages)
+            after = self.training[-1] if self.training else model
+            self.asking = [asked, *answers.steps(about, asked, after)]
+
+    @property
+    def steps(self) -> list[Step]:
+        return [*(self.made.steps if self.training else ()), *self.training, *self.asking]
+
+    def _card(self, packs: Result, progress: Progress, scores: Sequence[Score] = ()) -> str:
+        licences = {"the model it was": self.checkpoint.licence} | self.config.licences
+        languages = [self.made.source, *self.made.languages]
+        return card(
+            self.checkpoint, progress, languages, settings(self.config.train), examples(packs), licences, scores
+        )
+
+    def said(self, results: dict[str, Result], judge: Judge) -> Said:
+        objective = OBJECTIVES[self.config.train.objective] if self.training else None
+        table = results[self.asking[-1].address].table()
+        return Said(self.arm, objective, self.config.transfer.seed, table, judge)
+
+    def leave(self, results: dict[str, Result], scores: Sequence[Score], run: Run) -> Cost:
+        """Its card, with the scores, beside its model, and how it was trained in the job's folder."""
+        packs, model = (results[step.address] for step in (self.training[0], self.training[-1]))
+        told = model.store.read(f"{model.manifest.address}/{TRAINING}")
+        run.put(f"{self.name}/{TRAINING}", told)
+        progress = Progress(**json.loads(told))
+        text = self._card(packs, progress, scores).encode()
+        model.store.write(f"{model.manifest.address}/{CARD}", text)
+        seconds = model.manifest.seconds
+        return Cost(self.name, packs.manifest.rows_out, progress.step, progress.tokens, seconds)
+
+
+def examples(packs: Result) -> dict[str, int]:
+    """Rows by language."""
+    rows = packs.table(["language", "reject"])
+    counts = pc.value_counts(rows.filter(pc.is_null(rows["reject"]))["language"]).to_pylist()
+    return {each["values"]: each["counts"] for each in counts}
+
+
+def work(config: SdrrlConfig, run: Run) -> None:
+    if not config.transfer.held_out:
+        raise UserError("transfer.held_out: 0 leaves nothing to look at while it trains; take 0.02")
+    if config.evaluate.flores and config.evaluate.flores not in config.transfer.benchmarks:
+        config.transfer.benchmarks = [*config.transfer.benchmarks, config.evaluate.flores]
+    worlds = [_world(config, seed, run) for seed in (config.seeds or (None,))]
+    trials = [trial for world in worlds for trial in _trials(world, run, several=len(worlds) > 1)]
+    results = run.steps([step for trial in trials for step in trial.steps])
+    said, scores, costs = list[Said](), list[Score](), list[Cost]()
+    for trial in trials:
+        own = list[Score]()
+        if trial.asking:
+            made = trial.made
+            said.append(trial.said(results, judge(trial.config.evaluate, made.source, made.languages)))
+            own = said[-1].scores()
+        scores += own
+        if trial.training:
+            costs.append(trial.leave(results, own, run))
+    first = next((trial for trial in trials if trial.training), None)
+    if first:
+        show_samples(first.config, run, first.made, results)
+    found = claims(said)
+    if said:
+        run.put("tables.md", tables(said, scores, found, costs).encode())
+        print_out(run.folder.place("tables.md"))
+    for trial in trials:
+        if trial.arm == "sdrrl":
+            model = results[trial.training[-1].address]
+            print_out(model.store.place(model.manifest.address))
+    built = worlds[0].built
+    run.report(results, built.report() if built else None, scores, found)
+
+
+def _world(config: SdrrlConfig, seed: int | None, run: Run) -> _World:
+    own = copy.deepcopy(config)
+    if seed is not None:
+        own.tiny.seed = own.transfer.seed = own.train.seed = seed
+    return _World(own, *embed(own, own.tiny, run.display, run.plan))
+
+
+def _trials(world: _World, run: Run, *, several: bool) -> Iterator[_Trial]:
+    """Named by arm, and by what else there is more than one of."""
+    for arm in world.config.arms:
+        objectives = world.config.objectives if arm == "sdrrl" else []
+        for objective in objectives or [world.config.train.objective]:
+            config = variant(world.config, arm)
+            if arm in ("sft", "translate_sft"):
+                objective = "sft"  # of the source's own answers the LLM is no teacher
+            config.train.objective = objective
+            parts = [arm, objective if len(objectives) > 1 else "", str(config.transfer.seed) if several else ""]
+            yield _Trial(config, world, arm, "-".join(filter(None, parts)), run)
