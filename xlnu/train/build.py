@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from xlnu.config import section, setting
+from xlnu.config import section, setting, settings
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.errors import UserError
 from xlnu.spread import PoolConfig, call, connect, place
 from xlnu.steps import Estimate, Result, Step, Together, Work
-from xlnu.train import packs, result, workers, zero
+from xlnu.train import logs, packs, result, workers, zero
 from xlnu.train.loop import Pace, Progress
 from xlnu.train.objective import Kind, Reliability
 from xlnu.train.order import Order
@@ -93,6 +93,7 @@ def check(config: TrainConfig) -> None:
             f"train.batch: {config.batch} is no multiple of {at_once}: train.micro for each of its workers"
         )
     _deepspeed(config, None)
+    logs.check()
     if config.attention == "flash_attention_2" and config.numbers == "fp32":
         raise UserError("train.attention: flash_attention_2 needs train.numbers=bf16")
     if max(config.beta1, config.beta2) == 1:
@@ -117,9 +118,9 @@ def steps(
     model: Checkpoint,
     transfer: Step,
     card: Card,
-    logs: Path | None = None,
+    log_folder: Path | None = None,
 ) -> list[Step]:
-    """Packs, packs of held-out rows, and the model, which is the last. `logs`: a folder for TensorBoard."""
+    """Packs, packs of held-out rows, and the model, which is the last. `log_folder`: for TensorBoard."""
     check(config)
     cut = {"length": config.length, "seed": config.seed, **model.identity}
     pack = Together("packs", functools.partial(_pack, config=config, model=model))
@@ -129,7 +130,7 @@ def steps(
         for name, folder in FOLDERS.items()
     ]
     trained = {**about(config), "form": config.form if config.method == "lora" else "model", **model.identity}
-    run = functools.partial(_train, config=config, model=model, card=card, logs=logs)
+    run = functools.partial(_train, config=config, model=model, card=card, log_folder=log_folder)
     return [*made, Step("model", trained, run, tuple(made), estimate=nobody_knows, tidy=_clear)]
 
 
@@ -147,7 +148,7 @@ def _train(
     config: TrainConfig,
     model: Checkpoint,
     card: Card,
-    logs: Path | None,
+    log_folder: Path | None,
 ) -> int:
     train, held_out = (packs.index(work.inputs[n].rows(rejected=True)) for n in ("packs", "held_out_packs"))
     for name, found in (("packs", train), ("held_out_packs", held_out)):
@@ -176,8 +177,9 @@ def _train(
         pace=Pace(config.lr, config.warmup, config.decay, config.evaluate_every, config.patience, config.seed),
         train=train,
         held_out=held_out,
+        told=settings(config),
     )
-    made = workers.train(work, job, placed, config.keep, logs)
+    made = workers.train(work, job, placed, config.keep, log_folder)
     wanted = result.Wanted(model, config.numbers, job.lora, config.form, card(work.inputs["packs"], made.progress))
     call(result.write, work.write_part, made.folder, wanted, display=work.task.display)
     told = json.dumps(dataclasses.asdict(made.progress)).encode()

@@ -22,6 +22,7 @@ from xlnu.spread import LIVES, Placed, connect
 from xlnu.steps import Work
 from xlnu.train import state
 from xlnu.train.feed import Feed, Share
+from xlnu.train.logs import Logs
 from xlnu.train.loop import Diverged, Pace, Progress, fit
 from xlnu.train.objective import Kind, Reliability, objective
 from xlnu.train.order import Order
@@ -51,6 +52,7 @@ class Job:
     pace: Pace
     train: Index
     held_out: Index
+    told: dict[str, Any]  # the settings, for logs
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def train(work: Work, job: Job, placed: Placed, keep: int, logs: Path | None) ->
             checkpoint_config=kept,
         ),
     )
-    with _told(work, board, job.order.steps, logs):
+    with _told(work, board, job, logs):
         try:
             result = _fit(trainer)
         except WorkerGroupError as error:
@@ -162,27 +164,25 @@ class _Board:
 
 
 @contextlib.contextmanager
-def _told(work: Work, board: Any, steps: int, logs: Path | None) -> Iterator[None]:
+def _told(work: Work, board: Any, job: Job, folder: Path | None) -> Iterator[None]:
     """Progress on the display and in the logs, while trainer.fit() holds this thread."""
     import ray
-    from tensorboardX import SummaryWriter
 
-    work.task.begin(steps, done=0, of=work.name)
+    display = work.task.display
+    work.task.begin(job.order.steps, done=0, of=work.name)
     ended, seen, starts = threading.Event(), 0, 0
-    writer = SummaryWriter(str(logs)) if logs else None
+    logs = Logs(folder, work.write_part.address, job.told, display.say)
 
     def look() -> None:
         nonlocal seen, starts
         for step in ray.get(board.starts.remote(), timeout=10)[starts:]:
             starts += 1
             if step:
-                work.task.display.say(f"{work.name}: goes on from step {step}")
+                display.say(f"{work.name}: goes on from step {step}")
         for row in ray.get(board.take.remote(seen), timeout=10):
             work.task.advance(int(row["step"]) - seen, int(row["tokens"]))
             seen = int(row["step"])
-            if writer:
-                for name, value in row.items():
-                    writer.add_scalar(f"train/{name}", value, seen)
+            logs.put(seen, row)
 
     def watch() -> None:
         while not ended.wait(1):
@@ -199,8 +199,7 @@ def _told(work: Work, board: Any, steps: int, logs: Path | None) -> Iterator[Non
             look()
     finally:
         ended.set()
-        if writer:
-            writer.close()
+        logs.close()
 
 
 def _worker(config: dict[str, Any]) -> None:
