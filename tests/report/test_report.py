@@ -27,6 +27,7 @@ from xlnu.report.document import (
 )
 from xlnu.report.interface import encode, schema
 from xlnu.report.page import page
+from xlnu.report.pivot import Cell, tables
 from xlnu.report.readable import readable
 from xlnu.report.write import write
 
@@ -299,13 +300,27 @@ def test_the_page_says_what_ran() -> None:
         "2 steps: 1 done now, in 31.5 s; 1 done before.",
         "english 1,200 1,100 empty: 60 too long: 40 8.25 done before",
         "bitext 8,800 8,800 none 31.5 done now",
-        "tiny-qa qa kat_Geor target low sdrrl fkl exact_match 0.46 0.4 to 0.52 240 0",
+        "tiny-qa: exact match qa; 240 examples a language; seed 0; objective fkl System kat_Geor low",
+        "sdrrl 0.46 0.4 to 0.52 before 0 Steps",
         "It forgets no English cannot tell one seed only; грузинский: ნახე SDRRL, section 4.2",
         "kat_Geor 57 –",
         "torch 2.13.0",
         "languages [mad->jav_Latn] tau 0.8 run.dir '' limit null",
     ):
         assert part in text
+
+
+def test_several_seeds_are_one_cell_with_the_lowest_and_the_highest() -> None:
+    one = a_report().scores[0]
+    several = [dataclasses.replace(one, seed=seed, value=value) for seed, value in ((1, 0.2), (2, 0.6), (3, 0.7))]
+    other = dataclasses.replace(one, language="eng_Latn", resource="source", objective="hard")
+    (table,) = tables([*several, other])
+    assert (table.title, table.about) == ("tiny-qa: exact match", "qa; 240 examples a language; seeds 0, 1, 2, 3")
+    assert table.columns == [("kat_Geor", "low"), ("eng_Latn", "source")]
+    assert table.rows == [
+        ("sdrrl (fkl)", [Cell("0.5", "0.2 to 0.7"), None]),
+        ("sdrrl (hard)", [None, Cell("0.46", "0.4 to 0.52")]),
+    ]
 
 
 def test_the_page_leaves_out_what_there_is_not() -> None:

@@ -6,6 +6,7 @@ from jinja2 import Environment, StrictUndefined
 
 from xlnu.config import shown
 from xlnu.report.document import Report
+from xlnu.report.pivot import tables
 from xlnu.report.readable import readable
 
 
@@ -14,4 +15,4 @@ def page(report: Report) -> bytes:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"readable": readable, "shown": shown}
     template = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
-    return environment.from_string(template).render(report=report).encode()
+    return environment.from_string(template).render(report=report, tables=tables(report.scores)).encode()
