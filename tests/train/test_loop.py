@@ -19,7 +19,7 @@ from xlnu.train.objective import Sft, objective
 from xlnu.train.order import Order
 from xlnu.train.packs import Index
 from xlnu.train.schedule import share
-from xlnu.train.tuned import LoraConfig, load
+from xlnu.train.tuned import LoraConfig, Numbers, load
 from xlnu.train.zero import ZeroConfig, configuration
 
 pytestmark = pytest.mark.timeout(600)
@@ -85,22 +85,31 @@ def plain(world: World) -> tuple[list[float], dict[str, torch.Tensor]]:
     return losses, {name: one.detach() for name, one in model.named_parameters()}
 
 
-def engine(world: World, stage: str, workers: int, micro: int) -> Any:
+def engine(world: World, stage: str, workers: int, micro: int, numbers: Numbers) -> Any:
     import deepspeed
 
-    model = load(world.model, "fp32", None, recompute=False, attention="sdpa")
+    model = load(world.model, numbers, None, recompute=False, attention="sdpa")
     optimizer = torch.optim.AdamW(model.parameters(), lr=PACE.lr, weight_decay=0.0)
     settings = configuration(
         ZeroConfig(stage=stage),  # type: ignore[arg-type]
-        micro=micro, batch=BATCH, workers=workers, clip=CLIP, bf16=False,
+        micro=micro, batch=BATCH, workers=workers, clip=CLIP, bf16=numbers == "bf16",
     )  # fmt: skip
     made, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings)
     return made
 
 
-def run(rank: int, workers: int, world: World, stage: str, micro: int, out: str, start: str = "") -> None:
+def run(
+    rank: int,
+    workers: int,
+    world: World,
+    stage: str,
+    micro: int,
+    out: str,
+    start: str = "",
+    numbers: Numbers = "fp32",
+) -> None:
     """From the beginning, or from the state in the folder `start`; every evaluation's state is kept."""
-    made = engine(world, stage, workers, micro)
+    made = engine(world, stage, workers, micro, numbers)
     data, held_out = world.feed(rank, workers, micro), world.held(rank, workers, micro)
     judge, progress, losses = Sft(made), Progress(), dict[int, float]()
     if start:
@@ -181,6 +190,20 @@ def test_what_goes_on_from_a_checkpoint_is_the_run_undisturbed(two_workers: Worl
     assert losses(two_workers, "again") == {
         step: loss for step, loss in losses(two_workers, "zero3").items() if step > 6
     }
+
+
+def test_in_bf16_every_stage_learns_alike_and_goes_on_as_if_undisturbed(world: World) -> None:
+    """Gradients of micro-batches are summed in bf16, as DeepSpeed has it: to a step's two digits it is the same."""
+    stages = ("1", "2", "3")
+    spawn(2, world, *((stage, 2, f"bf16-{stage}", "", "bf16") for stage in stages))
+    spawn(2, world, *((stage, 2, f"bf16-{stage}-again", f"bf16-{stage}/6", "bf16") for stage in stages))
+    expected, _ = plain(world)
+    for stage in stages:
+        found, again = losses(world, f"bf16-{stage}"), losses(world, f"bf16-{stage}-again")
+        assert max(abs(found[i + 1] / loss - 1) for i, loss in enumerate(expected)) < 0.02
+        assert again == {step: loss for step, loss in found.items() if step > 6}
+        one, other = weights(world, f"bf16-{stage}"), weights(world, f"bf16-{stage}-again")
+        assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_on_another_number_of_workers_and_at_another_stage_it_goes_on(two_workers: World) -> None:

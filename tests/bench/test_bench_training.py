@@ -1,0 +1,88 @@
+"""The training benches at a shape of seconds: that all learn the same, and that only real tokens count."""
+
+from statistics import mean, median
+
+import pytest
+
+from xlnu.bench import training
+from xlnu.bench.frame import measure
+from xlnu.bench.training import Shape, Steps, Work, World, benches, in_all, made_examples, step_by_step
+
+SHAPE = Shape(hidden=64, layers=2, heads=2, feed_forward=128, vocabulary=1000)
+WAYS = ("ours", "bare", "trainer")
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World(SHAPE)
+
+
+@pytest.fixture(scope="module")
+def runs(world: World) -> dict[str, Steps]:
+    return {way: world.run(way) for way in WAYS}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_token_that_is_no_padding_counts_once(runs: dict[str, Steps], way: str) -> None:
+    examples, done = made_examples(SHAPE), runs[way]
+    assert sum(done.tokens) == sum(len(one.ids) for one in examples)
+    assert sum(done.learned) == sum(len(one.ids) - one.prompt for one in examples)
+    assert len(done.ends) == len(done.tokens) == len(done.learned) == len(done.losses) == 3
+    assert done.ends == sorted(done.ends)
+
+
+def test_ours_and_the_bare_loop_go_through_the_same_steps(runs: dict[str, Steps]) -> None:
+    assert step_by_step(runs["ours"])[1] == step_by_step(runs["bare"])[1]
+    assert len(set(runs["ours"].tokens)) == 3, "steps of one size would make this easy"
+
+
+def test_trainer_sees_the_same_in_another_order(runs: dict[str, Steps]) -> None:
+    assert in_all(runs["ours"])[1] == in_all(runs["trainer"])[1]
+    assert runs["ours"].tokens != runs["trainer"].tokens
+
+
+def test_a_loop_that_does_not_learn_does_other_work(
+    world: World, runs: dict[str, Steps], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "LR", 0.0)
+    idle = training._bare(world.folder, SHAPE)
+    assert idle.losses[0] == pytest.approx(runs["bare"].losses[0], abs=1e-6), "nothing is learned before it"
+    assert step_by_step(idle)[1] != step_by_step(runs["bare"])[1]
+    assert in_all(idle)[1] == in_all(runs["bare"])[1], "so little that the order may differ"
+
+
+def test_work_is_the_same_when_counts_are_and_losses_nearly() -> None:
+    work = Work([5, 6], [2, 3], [7.0, 7.1], same=1e-3)
+    assert work == Work([5, 6], [2, 3], [7.0009, 7.0991], same=1e-3)
+    assert work != Work([5, 6], [2, 3], [7.0011, 7.1], same=1e-3)
+    assert work != Work([6, 5], [2, 3], [7.0, 7.1], same=1e-3)
+    assert work != Work([5, 6], [3, 2], [7.0, 7.1], same=1e-3)
+
+
+def test_the_mean_is_over_tokens_not_over_steps() -> None:
+    done = Steps([1.0, 2.0], [30, 20], [1, 3], [8.0, 4.0])
+    assert in_all(done)[1] == Work([50], [4], [5.0], same=1e-9)
+
+
+def test_the_first_step_counts_for_nothing() -> None:
+    done = Steps([100.0, 101.0, 104.0], [999, 10, 30], [1, 1, 1], [1.0, 1.0, 1.0])
+    assert done.rate == step_by_step(done)[0] == in_all(done)[0] == 10
+
+
+def test_a_few_examples_are_long() -> None:
+    lengths = [len(one.ids) for one in made_examples(Shape(examples=1000))]
+    assert (min(lengths), max(lengths)) == (20, 512)
+    assert 75 < median(lengths) < 85
+    assert mean(lengths) > 1.4 * median(lengths)
+
+
+def test_what_is_packed_is_hardly_padded(world: World) -> None:
+    packs, order = training._packs(world.folder, SHAPE)
+    assert packs.tokens.sum() > 0.9 * len(packs) * SHAPE.length
+    assert len(packs) == order.steps * SHAPE.batch, "a last step of fewer packs would cost as much of AdamW"
+
+
+def test_a_bench_can_be_measured() -> None:
+    result = measure(benches(SHAPE)[1], repeats=1, warmup=0)  # refuses unequal work
+    assert result.ours.median > 0
+    assert result.bound.startswith("the model's matrix products alone: ")
