@@ -66,15 +66,27 @@ def test_adapters_are_pefts_and_the_merged_model_says_the_same(tiny: Built, tmp_
     made = train(
         tiny, tmp_path, method="lora", objective="taid", reliability="probability", numbers="bf16", lr=1e-2
     )
-    folder = made["model"].files().local()
-    assert {"adapter/adapter_config.json", "adapter/adapter_model.safetensors", "model.safetensors"} <= names(
-        folder
+    assert "merged" not in made
+    adapter = made["model"].files().local()
+    assert {"adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "README.md"} <= names(adapter)
+    assert "model.safetensors" not in names(adapter)
+    again = train(
+        tiny,
+        tmp_path,
+        method="lora",
+        objective="taid",
+        reliability="probability",
+        numbers="bf16",
+        lr=1e-2,
+        merge=True,
     )
+    assert again["model"].skipped, "another form of the result is no other training"
+    folder = again["merged"].files().local()
     base: Any = AutoModelForCausalLM.from_pretrained(tiny.llm, dtype=torch.float32)
     ids = torch.arange(3, 12)[None]
     with torch.no_grad():
         plain = base(ids).logits
-        adapted = peft.PeftModel.from_pretrained(base, str(folder / "adapter"))(ids).logits
+        adapted = peft.PeftModel.from_pretrained(base, str(adapter))(ids).logits
         merged = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)(ids).logits
     assert float((adapted - plain).abs().max()) > 0.01
     assert float((adapted - merged).abs().max()) < 0.05 * float(plain.abs().max()), "bf16 was written"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from xlnu.config import setting
+from xlnu.engines.adapters import is_adapter, merge
 from xlnu.engines.base import Generator, Translator
 from xlnu.engines.checkpoint import Checkpoint, find
 from xlnu.engines.ct2 import Compute, Ct2Generator, Ct2Translator, compute_type, convert
@@ -98,23 +99,13 @@ def conversion_of(name: str, model: Step, compute: str) -> Step:
 def _convert(model: Checkpoint | Files, compute: str, writer: Any) -> None:
     with tempfile.TemporaryDirectory() as place, tempfile.TemporaryDirectory() as beside:
         folder = Path(place)
-        convert(_whole(str(model.local()), Path(beside)), compute, folder)
+        source = str(model.local())
+        if is_adapter(source):
+            merge(source, Path(beside))
+            source = beside
+        convert(source, compute, folder)
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             writer.store.put(f"{writer.address}/{path.relative_to(folder)}", path)
-
-
-def _whole(model: str, beside: Path) -> str:
-    """A folder with a whole model; what is an adapter alone is merged into its own, beside it."""
-    if not Path(model, "adapter_config.json").is_file():
-        return model
-    from peft import AutoPeftModelForCausalLM
-    from transformers import AutoTokenizer
-
-    merged: Any = AutoPeftModelForCausalLM.from_pretrained(model, dtype="auto").merge_and_unload()
-    merged.save_pretrained(beside)
-    tokenizer: Any = AutoTokenizer.from_pretrained(model)  # type: ignore[no-untyped-call]
-    tokenizer.save_pretrained(beside)
-    return str(beside)
 
 
 @dataclass(frozen=True)

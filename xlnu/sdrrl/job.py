@@ -3,7 +3,6 @@ LLM's own answers, the LLM trained on them, and what it says before and after.
 """
 
 import copy
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +22,10 @@ from xlnu.run import Run, print_out
 from xlnu.sdrrl.arms import OBJECTIVES, Arm, variant
 from xlnu.sdrrl.claims import claims
 from xlnu.sdrrl.tables import Cost, tables
-from xlnu.steps import Result, Step
+from xlnu.steps import Result, Step, named
 from xlnu.tiny.build import Built
 from xlnu.tiny.embed import embed
-from xlnu.train.build import TRAINING, TrainConfig, steps
+from xlnu.train.build import MODEL, TRAINING, TrainConfig, progress, steps
 from xlnu.train.card import card
 from xlnu.train.loop import Progress
 from xlnu.train.objective import Kind
@@ -98,14 +97,14 @@ class _Trial:
 
     def leave(self, results: dict[str, Result], scores: Sequence[Score], run: Run) -> Cost:
         """Its card, with the scores, beside its model, and how it was trained in the job's folder."""
-        packs, model = (results[step.address] for step in (self.training[0], self.training[-1]))
-        told = model.store.read(f"{model.manifest.address}/{TRAINING}")
-        run.put(f"{self.name}/{TRAINING}", told)
-        progress = Progress(**json.loads(told))
-        text = self._card(packs, progress, scores).encode()
-        model.store.write(f"{model.manifest.address}/{CARD}", text)
-        seconds = model.manifest.seconds
-        return Cost(self.name, packs.manifest.rows_out, progress.step, progress.tokens, seconds)
+        made = named(results, self.training)
+        packs, model = made["packs"], made[MODEL]
+        went = progress(model)
+        text = self._card(packs, went, scores).encode()
+        for each in (model, *([made["merged"]] if "merged" in made else [])):
+            each.store.write(f"{each.manifest.address}/{CARD}", text)
+        run.put(f"{self.name}/{TRAINING}", model.store.read(f"{model.manifest.address}/{TRAINING}"))
+        return Cost(self.name, packs.manifest.rows_out, went.step, went.tokens, model.manifest.seconds)
 
 
 def examples(packs: Result) -> dict[str, int]:

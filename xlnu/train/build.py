@@ -22,6 +22,7 @@ from xlnu.train.tuned import LoraConfig, Numbers
 from xlnu.train.zero import ZeroConfig
 from xlnu.transfer.assemble import HELD_OUT, TRAIN
 
+MODEL = "model"  # the step
 FOLDERS = {"packs": TRAIN, "held_out_packs": HELD_OUT}  # of the transfer set
 TRAINING = "training.json"  # how it went, beside the model
 Card = Callable[[Result, Progress], str]  # of the packs and of how training went, README.md
@@ -41,7 +42,7 @@ class TrainConfig:
         "none", "weigh a row's divergence by the teacher's own probability of the answer, or by its rank"
     )
     method: Literal["lora", "full"] = setting("lora", "full: all weights; lora: adapters beside them")
-    form: result.Form = setting("both", "what lora leaves: the adapter, a model with it merged in, or both")
+    merge: bool = setting(False, "beside the adapter that lora leaves, a model with it merged in")
     lora: LoraConfig = section(LoraConfig)
     numbers: Numbers = setting("bf16", "what is computed in; DeepSpeed keeps the optimiser's own in fp32")
     length: int = setting(
@@ -72,7 +73,7 @@ class TrainConfig:
 def about(config: TrainConfig) -> dict[str, object]:
     """What of the settings changes the model. How the work is spread does not, but by rounding."""
     found = dataclasses.asdict(config)
-    for only_how in ("micro", "keep", "recompute", "attention", "zero", "pool", "length", "form"):
+    for only_how in ("micro", "keep", "recompute", "attention", "zero", "pool", "length", "merge"):
         del found[only_how]
     if config.method == "full":
         del found["lora"]
@@ -120,7 +121,7 @@ def steps(
     card: Card,
     log_folder: Path | None = None,
 ) -> list[Step]:
-    """Packs, packs of held-out rows, and the model, which is the last. `log_folder`: for TensorBoard."""
+    """Packs, packs of held-out rows, the model, and the same merged if asked for. `log_folder`: TensorBoard's."""
     check(config)
     cut = {"length": config.length, "seed": config.seed, **model.identity}
     pack = Together("packs", functools.partial(_pack, config=config, model=model))
@@ -129,9 +130,24 @@ def steps(
         Step(name, cut | {"folder": folder}, pack, (transfer,), estimate=nobody_knows)
         for name, folder in FOLDERS.items()
     ]
-    trained = {**about(config), "form": config.form if config.method == "lora" else "model", **model.identity}
+    trained = {**about(config), **model.identity}
     run = functools.partial(_train, config=config, model=model, card=card, log_folder=log_folder)
-    return [*made, Step("model", trained, run, tuple(made), estimate=nobody_knows, tidy=_clear)]
+    made.append(Step(MODEL, trained, run, tuple(made), estimate=nobody_knows, tidy=_clear))
+    if config.merge and config.method == "lora":
+        made.append(Step("merged", {}, functools.partial(_merge, card=card), (*made,)))
+    return made
+
+
+def _merge(work: Work, card: Card) -> int:
+    model = work.inputs[MODEL]
+    text = card(work.inputs["packs"], progress(model))
+    call(result.write_merged, work.write_part, model.files(), text, display=work.task.display)
+    return 0
+
+
+def progress(model: Result) -> Progress:
+    """How the training of a finished model went."""
+    return Progress(**json.loads(model.store.read(f"{model.manifest.address}/{TRAINING}")))
 
 
 def _pack(works: dict[str, Work], config: TrainConfig, model: Checkpoint) -> dict[str, int]:
@@ -180,7 +196,7 @@ def _train(
         told=settings(config),
     )
     made = workers.train(work, job, placed, config.keep, log_folder)
-    wanted = result.Wanted(model, config.numbers, job.lora, config.form, card(work.inputs["packs"], made.progress))
+    wanted = result.Wanted(model, config.numbers, job.lora, card(work.inputs["packs"], made.progress))
     call(result.write, work.write_part, made.folder, wanted, display=work.task.display)
     told = json.dumps(dataclasses.asdict(made.progress)).encode()
     work.write_part.store.write(f"{work.write_part.address}/{TRAINING}", told)

@@ -3,16 +3,15 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from xlnu.engines.adapters import merge, savable
 from xlnu.engines.checkpoint import Checkpoint
-from xlnu.steps import Writer
+from xlnu.manifest import CARD
+from xlnu.steps import Files, Writer
 from xlnu.store import Store
 from xlnu.train.state import reader
 from xlnu.train.tuned import LoraConfig, Numbers, adapted, dtype
-
-Form = Literal["model", "adapter", "both"]
-ADAPTER = "adapter"  # the folder of it where both are wanted
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,6 @@ class Wanted:
     model: Checkpoint
     numbers: Numbers
     lora: LoraConfig | None
-    form: Form
     card: str
 
 
@@ -33,9 +31,7 @@ def write(writer: Writer, state: str, wanted: Wanted) -> None:
         _fetched(writer.store, state, saved)
         made.mkdir()
         _save(saved, made, wanted)
-        (made / "README.md").write_text(wanted.card, encoding="utf-8")
-        for path in sorted(path for path in made.rglob("*") if path.is_file()):
-            writer.store.put(f"{writer.address}/{path.relative_to(made)}", path)
+        _put(writer, made, wanted.card)
 
 
 def _fetched(store: Store, folder: str, place: Path) -> None:
@@ -57,17 +53,24 @@ def _save(saved: Path, made: Path, wanted: Wanted) -> None:
         for name, one in model.named_parameters():
             if one.requires_grad:
                 one.copy_(read(f"weight {name}"))
-    try:
-        model.generation_config.validate(strict=True)
-    except ValueError:  # a temperature without drawing, as some models have it: transformers would not save that
-        model.generation_config.do_sample = True
     tokenizer: Any = AutoTokenizer.from_pretrained(folder)  # type: ignore[no-untyped-call]
-    if wanted.lora and wanted.form != "model":
-        place = made if wanted.form == "adapter" else made / ADAPTER
-        model.peft_config["default"].base_model_name_or_path = wanted.model.name
-        model.save_pretrained(place)
-        (place / "README.md").unlink(missing_ok=True)  # peft's empty form; ours is told beside it
-    if wanted.form != "adapter" or not wanted.lora:
-        whole = model.merge_and_unload() if wanted.lora else model
-        whole.save_pretrained(made)
+    if wanted.lora:
+        about = model.peft_config["default"]
+        about.base_model_name_or_path, about.revision = wanted.model.name, wanted.model.revision or None
+    else:
+        savable(model)
+    model.save_pretrained(made)
     tokenizer.save_pretrained(made)
+
+
+def write_merged(writer: Writer, adapter: Files, card: str) -> None:
+    """Put the model with its adapter merged in into the step's folder."""
+    with tempfile.TemporaryDirectory() as place:
+        merge(str(adapter.local()), Path(place))
+        _put(writer, Path(place), card)
+
+
+def _put(writer: Writer, made: Path, card: str) -> None:
+    (made / CARD).write_text(card, encoding="utf-8")  # over peft's own, an empty form
+    for path in sorted(path for path in made.rglob("*") if path.is_file()):
+        writer.store.put(f"{writer.address}/{path.relative_to(made)}", path)

@@ -71,9 +71,12 @@ def train(work: Work, job: Job, placed: Placed, keep: int, logs: Path | None) ->
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
     from ray.train.v2.api.exceptions import WorkerGroupError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     store, address = work.write_part.store, work.write_part.address
-    board: Any = ray.remote(num_cpus=0)(_Board).remote()
+    # beside the driver: a worker's machine may go, and the board may not go with it
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    board: Any = ray.remote(num_cpus=0, scheduling_strategy=here)(_Board).remote()
     resources = {"CPU": placed.cpus} | ({"GPU": placed.gpus} if placed.gpus else {})
     scaling = ScalingConfig(num_workers=placed.actors, use_gpu=bool(placed.gpus), resources_per_worker=resources)
     kept = CheckpointConfig(
