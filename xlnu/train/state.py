@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 ABOUT = "state.json"
+WORKERS = "workers"  # how many shares there are
 
 
 def trained(engine: Any) -> "list[tuple[str, torch.nn.Parameter]]":
@@ -39,7 +40,7 @@ def save(engine: Any, folder: Path, rank: int, world: int, about: dict[str, Any]
                 mine[f"{kind} {name}"] = tensor.float().cpu().contiguous().clone()
     save_file(mine, folder / f"state-{rank:05d}.safetensors")
     if rank == 0:
-        (folder / ABOUT).write_text(json.dumps(about))
+        (folder / ABOUT).write_text(json.dumps(about | {WORKERS: world}))
 
 
 def load(engine: Any, folder: Path, first_step: Callable[[], None]) -> dict[str, Any]:
@@ -70,6 +71,7 @@ def load(engine: Any, folder: Path, first_step: Callable[[], None]) -> dict[str,
         for moment, tensor in zip(MOMENTS, moments, strict=True):
             safe_set_full_optimizer_state(one, tensor.to(one.device), moment)
     about: dict[str, Any] = json.loads((folder / ABOUT).read_text())
+    del about[WORKERS]
     for kept in base(engine).state.values():
         kept["step"].fill_(about["step"])
     return about

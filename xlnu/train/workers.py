@@ -20,7 +20,7 @@ from xlnu.engines.checkpoint import Checkpoint
 from xlnu.errors import Halt
 from xlnu.spread import LIVES, Placed, connect
 from xlnu.steps import Work
-from xlnu.train import state
+from xlnu.train import snapshot, state
 from xlnu.train.feed import Feed, Share
 from xlnu.train.logs import Logs
 from xlnu.train.loop import Diverged, Pace, Progress, fit
@@ -76,12 +76,14 @@ def train(work: Work, job: Job, placed: Placed, keep: int, logs: Path | None) ->
     store, address = work.write_part.store, work.write_part.address
     # beside the driver: a worker's machine may go, and the board may not go with it
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    board: Any = ray.remote(num_cpus=0, scheduling_strategy=here)(_Board).remote()
+    board: Any = ray.remote(num_cpus=0)(_Board).options(scheduling_strategy=here).remote()
     resources = {"CPU": placed.cpus} | ({"GPU": placed.gpus} if placed.gpus else {})
     scaling = ScalingConfig(num_workers=placed.actors, use_gpu=bool(placed.gpus), resources_per_worker=resources)
     kept = CheckpointConfig(
         num_to_keep=keep, checkpoint_score_attribute="held_out_loss", checkpoint_score_order="min"
     )
+    if snapshot.mend(store, f"{FOLDER}/{address}"):
+        work.task.display.say(f"{work.name}: Ray's list of checkpoints was cut by a kill, and is made anew")
     trainer = TorchTrainer(
         _worker,
         train_loop_config={"job": job, "placed": placed, "board": board},
