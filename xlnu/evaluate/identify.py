@@ -15,20 +15,25 @@ _UNSEEN = 0.1  # of a run, in the count of a language that never had it
 class Identifier:
     def __init__(self, texts: Mapping[str, Sequence[str]]) -> None:
         """`texts`: sentences by the name of their language."""
-        self.counts = {name: Counter(run for text in some for run in _runs(text)) for name, some in texts.items()}
-        known = len({run for counts in self.counts.values() for run in counts})
-        self.totals = {name: math.log(counts.total() + _UNSEEN * known) for name, counts in self.counts.items()}
+        counts = {name: Counter(run for text in some for run in _runs(text)) for name, some in texts.items()}
+        known = len({run for each in counts.values() for run in each})
+        self.names = set(counts)
+        self.unseen, self.likely = dict[str, float](), dict[str, dict[str, float]]()
+        for name, each in counts.items():
+            total = math.log(each.total() + _UNSEEN * known)
+            self.unseen[name] = math.log(_UNSEEN) - total
+            self.likely[name] = {run: math.log(count + _UNSEEN) - total for run, count in each.items()}
 
     def of(self, text: str) -> str | None:
         """None for what has no letter that any of the languages has."""
-        runs = list(_runs(text))
-        if not any(run in counts for run in runs if len(run) == 1 for counts in self.counts.values()):
+        runs = _runs(text)
+        if not any(run in likely for run in runs if len(run) == 1 for likely in self.likely.values()):
             return None
-        return max(self.counts, key=lambda name: self._likely(runs, name))
+        return max(self.likely, key=lambda name: self._likely(runs, name))
 
     def _likely(self, runs: Sequence[str], name: str) -> float:
-        counts, total = self.counts[name], self.totals[name]
-        return sum(math.log(counts[run] + _UNSEEN) - total for run in runs)
+        likely, unseen = self.likely[name], self.unseen[name]
+        return sum(likely.get(run, unseen) for run in runs)
 
 
 def _runs(text: str) -> list[str]:

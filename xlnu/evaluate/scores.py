@@ -68,8 +68,17 @@ class Said:
             found.setdefault((row["kind"], row["language"]), []).append(row)
         return {place: sorted(rows, key=lambda row: str(row["key"])) for place, rows in found.items()}
 
+    @cached_property
+    def _values(self) -> dict[Metric, dict[str, Values]]:
+        return {}
+
     def values(self, metric: Metric) -> dict[str, Values]:
         """Of each language, the metric of each example."""
+        if metric not in self._values:
+            self._values[metric] = self._measured(metric)
+        return self._values[metric]
+
+    def _measured(self, metric: Metric) -> dict[str, Values]:
         found = {}
         for (kind, label), rows in self.groups.items():
             each = _each(metric, kind, label, rows, self.judge)
@@ -143,7 +152,7 @@ def _each(
 
         chrf = sacrebleu.CHRF(word_order=2)
         return [chrf.sentence_score(row["said"], [row["right"][0]]).score for row in rows]
-    if kind != (QA if metric == "off_target_qa" else FROM_SOURCE) or label not in judge.identifier.counts:
+    if kind != (QA if metric == "off_target_qa" else FROM_SOURCE) or label not in judge.identifier.names:
         return None
     return [float(judge.identifier.of(row["said"]) != label) for row in rows]
 
