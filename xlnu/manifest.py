@@ -88,7 +88,7 @@ def read(store: Store, address: str) -> Manifest | None:
     manifest = Manifest(**{**body, "files": [File(**file) for file in body["files"]]})
     found = {posixpath.relpath(entry.name, address): entry.size for entry in data_files(store, address)}
     for file in manifest.files:
-        if found.get(file.path) != file.bytes:
+        if file.path != CARD and found.get(file.path) != file.bytes:
             place = store.place(posixpath.join(address, file.path))
             has = f"has {found[file.path]} bytes where" if file.path in found else "is missing, while"
             mend = f"delete it and {NAME} beside it, and run again: only this part is made again"

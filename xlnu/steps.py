@@ -56,6 +56,9 @@ class Estimate:
     hours: float | None = 0.0  # None: nobody knows
 
 
+NOBODY_KNOWS = Estimate(0, 0, None)
+
+
 @dataclass(frozen=True, eq=False)
 class Together:
     """One function for several steps: it is given those not done, and says how many rows each was given."""

@@ -1,5 +1,6 @@
 """The training benches at a shape of seconds: that all learn the same, and that only real tokens count."""
 
+from dataclasses import replace
 from statistics import mean, median
 
 import pytest
@@ -8,7 +9,12 @@ from xlnu.bench import training
 from xlnu.bench.frame import measure
 from xlnu.bench.training import Shape, Steps, Work, World, benches, in_all, made_examples, step_by_step
 
-SHAPE = Shape(hidden=64, layers=2, heads=2, feed_forward=128, vocabulary=1000)
+SHAPE = Shape(
+    hidden=32, layers=1, heads=2, feed_forward=64, vocabulary=500, examples=28, median=20, shortest=8, length=64,
+    batch=4, padded=5,
+)  # fmt: skip
+pytestmark = pytest.mark.timeout(600)
+
 WAYS = ("ours", "bare", "trainer")
 
 
@@ -41,11 +47,8 @@ def test_trainer_sees_the_same_in_another_order(runs: dict[str, Steps]) -> None:
     assert runs["ours"].tokens != runs["trainer"].tokens
 
 
-def test_a_loop_that_does_not_learn_does_other_work(
-    world: World, runs: dict[str, Steps], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(training, "LR", 0.0)
-    idle = training._bare(world.folder, SHAPE)
+def test_a_loop_that_does_not_learn_does_other_work(world: World, runs: dict[str, Steps]) -> None:
+    idle = training._bare(world.folder, replace(SHAPE, lr=0.0))
     assert idle.losses[0] == pytest.approx(runs["bare"].losses[0], abs=1e-6), "nothing is learned before it"
     assert step_by_step(idle)[1] != step_by_step(runs["bare"])[1]
     assert in_all(idle)[1] == in_all(runs["bare"])[1], "so little that the order may differ"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from xlnu import steps
+from xlnu.engines.adapters import merge
 from xlnu.engines.checkpoint import find
 from xlnu.errors import UserError
 from xlnu.evaluate import answers, questions
@@ -38,8 +39,10 @@ def asked(tiny: Built, **others: Any) -> Step:
     return questions.step(config(tiny, **others), AskConfig(), source, [other])
 
 
-def adapter(tiny: Built, folder: Path) -> Step:
-    """Random adapters on the tiny LLM, strong enough to change what it says, and nothing of the LLM itself."""
+def adapter(tiny: Built, folder: Path) -> tuple[Step, Step]:
+    """Random adapters on the tiny LLM, strong enough to change what it says, alone and merged. The LLM is not any
+    more where the adapters say it was.
+    """
     import peft
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -50,15 +53,17 @@ def adapter(tiny: Built, folder: Path) -> Step:
     for name, one in made.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(one, std=0.5)
-    made.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(tiny.llm).save_pretrained(folder)  # type: ignore[no-untyped-call]
+    made.peft_config["default"].base_model_name_or_path = "/it/was/here"
+    made.save_pretrained(folder / "model")
+    AutoTokenizer.from_pretrained(tiny.llm).save_pretrained(folder / "model")  # type: ignore[no-untyped-call]
+    merge(str(tiny.llm), str(folder / "model"), folder / "merged")
 
     def run(work: Work) -> int:
-        for path in folder.iterdir():
+        for path in (folder / work.name).iterdir():
             work.write_part.store.put(f"{work.write_part.address}/{path.name}", path)
         return 0
 
-    return Step("model", {}, run)
+    return Step("model", {}, run), Step("merged", {}, run)
 
 
 def said(todo: list[Step], store: Path) -> list[str]:
@@ -68,13 +73,13 @@ def said(todo: list[Step], store: Path) -> list[str]:
 
 
 def test_both_engines_say_the_same_of_a_model_and_of_an_adapter_alone(tiny: Built, tmp_path: Path) -> None:
-    model, found = adapter(tiny, tmp_path / "adapter"), {}
-    base = find("english.model", str(tiny.llm))
+    (model, merged), found = adapter(tiny, tmp_path / "adapter"), {}
+    base, ask, store = find("english.model", str(tiny.llm)), asked(tiny), tmp_path / "store"
     for engine in ("ct2", "hf"):
         about = config(tiny, engine=engine)
-        ask = asked(tiny)
-        found["before", engine] = said([ask, *answers.steps(about, ask, base)], tmp_path / "store")
-        found["after", engine] = said([ask, model, *answers.steps(about, ask, model)], tmp_path / "store")
+        found["before", engine] = said([ask, *answers.steps(about, ask, base)], store)
+        after, below = (model, base) if engine == "ct2" else (merged, None)
+        found["after", engine] = said([ask, after, *answers.steps(about, ask, after, below)], store)
     assert found["before", "ct2"] == found["before", "hf"]
     assert found["after", "ct2"] == found["after", "hf"]
     assert found["before", "hf"] != found["after", "hf"]
@@ -110,7 +115,10 @@ def test_other_words_are_other_questions_and_a_place_is_not(tiny: Built, tmp_pat
 
 def test_a_benchmark_that_is_not_there_is_said_before_any_work(tiny: Built, tmp_path: Path) -> None:
     source, other = languages()
-    for setting, message in (("mkqa", "evaluate.mkqa: .*: no such file"), ("flores", "qaa_Latn.devtest")):
+    for setting, message in (
+        ("mkqa", "evaluate.mkqa: .*: no such file"),
+        ("flores", "eng_Latn.devtest: no such file, and it is"),
+    ):
         about = config(tiny)
         setattr(about, setting, str(tmp_path / "none"))
         with pytest.raises(UserError, match=message):

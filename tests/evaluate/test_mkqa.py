@@ -1,5 +1,6 @@
 """MKQA: its file read, and answers compared as its own evaluation compares them."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -60,12 +61,27 @@ def test_languages_are_found_by_the_files_names(tmp_path: Path) -> None:
 def test_what_has_no_short_answer_has_nothing_to_be_right(tmp_path: Path) -> None:
     none = {"en": [{"type": "unanswerable", "text": None}]}
     long = {"en": [{"type": "long_answer", "text": "a page", "aliases": []}]}
-    path = written(tmp_path, record(answers=none), record(answers=long))
+    path = written(tmp_path, record(answers=none), record(answers=long, example_id=6))
     assert [right for *_, right in mkqa.read(path, [resolve("eng_Latn")])] == [[], []]
 
 
+def test_it_is_read_as_it_is_published(tmp_path: Path) -> None:
+    path = written(tmp_path, record())
+    packed = tmp_path / "mkqa.jsonl.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    languages = [resolve("eng_Latn"), resolve("arb_Latn")]
+    assert list(mkqa.read(packed, languages)) == list(mkqa.read(path, languages))
+    (tmp_path / "broken.gz").write_text("no gzip")
+    with pytest.raises(UserError, match=r"broken.gz: cannot be read: .*gzip"):
+        list(mkqa.read(tmp_path / "broken.gz", languages))
+
+
 def test_a_line_that_is_none_is_named(tmp_path: Path) -> None:
-    for broken, why in (("no object", "there must be queries, answers"), (record(answers={}), "answers.en")):
+    for broken, why in (
+        ("no object", "there must be queries, answers"),
+        (record(answers={}, example_id=6), "answers.en"),
+        (record(), "example_id -5 stands there twice"),
+    ):
         with pytest.raises(UserError, match=f"mkqa.jsonl, line 2: not as MKQA has it: .*{why}"):
             list(mkqa.read(written(tmp_path, record(), broken), [resolve("eng_Latn")]))
     with pytest.raises(UserError, match="cannot be read: No such file"):

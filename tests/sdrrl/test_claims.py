@@ -46,16 +46,16 @@ def verdicts(*those: Said) -> dict[str, bool | None]:
 
 def test_what_is_better_holds_and_what_is_worse_does_not() -> None:
     found = verdicts(said("before", 0.1), said("sdrrl", 0.5), said("sft", 0.8), said("translate_sft", 0.5))
-    assert found["It answers questions in the target languages better than before."] is True
-    assert found["It is better than tuning on the source's own answers, not translated."] is False
-    assert found["It is better than tuning on the source's own answers, translated."] is False
-    assert found["It translates into the target languages better than before."] is False
+    assert found["After SDRRL, questions in the target languages are answered better than before."] is True
+    assert found["SDRRL is better than tuning on the source's own answers, not translated."] is False
+    assert found["SDRRL is better than tuning on the source's own answers, translated."] is None
+    assert found["After SDRRL, translations into the target languages are better than before."] is None
     assert "The filter helps with questions." not in found, "it was not tried"
 
 
 @pytest.mark.parametrize(("kept", "holds"), [(1.0, True), (0.995, True), (0.98, None), (0.9, False)])
 def test_the_source_language_may_lose_a_little(kept: float, holds: bool | None) -> None:
-    claim = "It keeps the source language: no more than 2% of questions are lost."
+    claim = "SDRRL keeps the source language: no more than 2% of answers are lost."
     assert verdicts(said("before", 0.1), said("sdrrl", 0.5, kept))[claim] is holds
 
 
@@ -82,7 +82,33 @@ def test_objectives_are_held_against_hard() -> None:
     assert (
         found["Distilling the teacher's whole distribution (fkl) is better than its answers alone (hard)."] is True
     )
-    assert found["It answers questions in the target languages better than before."] is True
+    assert found["After SDRRL, questions in the target languages are answered better than before."] is True
+
+
+def test_baselines_are_compared_whatever_sdrrl_minimised() -> None:
+    found = verdicts(said("sdrrl", 0.5, objective="fkl"), said("sft", 0.1), said("no_switch", 0.2, objective="fkl"))
+    assert found["SDRRL is better than tuning on the source's own answers, not translated."] is True
+    assert found["Code-switching helps with questions."] is True
+
+
+def test_an_ablation_of_nothing_tells_nothing() -> None:
+    assert verdicts(said("sdrrl", 0.5), said("no_switch", 0.5))["Code-switching helps with questions."] is None
+
+
+def test_a_right_answer_and_one_without_letters_are_in_no_wrong_language() -> None:
+    rows = [
+        row("qa", "swh_Latn", 0, "1969", "1970"),
+        row("qa", "swh_Latn", 1, "The cat", "cat"),
+        row("qa", "swh_Latn", 2, "the cat", "paka"),
+        row("qa", "swh_Latn", 3, "paka", "the cat"),
+    ]
+    one = Said("sdrrl", "hard", 0, pa.Table.from_pylist(rows, schema=ANSWERS), JUDGE)
+    assert one.values("off_target_qa")["swh_Latn"] == {"0": 0, "1": 1, "2": 1, "3": 0}
+    right = [{**each, "right": [each["said"]]} for each in rows]
+    same = Said("sdrrl", "hard", 0, pa.Table.from_pylist(right, schema=ANSWERS), JUDGE)
+    assert set(same.values("off_target_qa")["swh_Latn"].values()) == {0}
+    deaf = Judge(ENGLISH, (SWAHILI,), Identifier({"swh_Latn": ["paka"]}), JUDGE.resources)
+    assert Said("sdrrl", "hard", 0, one.table, deaf).values("off_target_qa") == {}, "English it cannot see"
 
 
 def test_scores_are_the_libraries_own() -> None:
@@ -101,7 +127,6 @@ def test_scores_are_the_libraries_own() -> None:
     assert scores["chrf_to_source", "swh_Latn"].value == pytest.approx(
         sacrebleu.corpus_chrf(hypotheses, references, word_order=2).score, abs=1e-3
     )
-    assert scores["off_target", "swh_Latn"].value in (0, 1)
 
 
 def test_the_tables_say_what_the_scores_say() -> None:
@@ -110,4 +135,4 @@ def test_the_tables_say_what_the_scores_say() -> None:
     page = tables(those, scores, claims(those), [Cost("sdrrl", 1234, 10, 5678, 9.0)])
     assert "| before | 1.00 (1.00-1.00) | .10 (.0" in page
     assert "| sdrrl | 1,234 | 10 | 5,678 | 9 |" in page
-    assert "| It answers questions in the target languages better than before. | holds |" in page
+    assert "| After SDRRL, questions in the target languages are answered better than before. | holds |" in page

@@ -28,7 +28,7 @@ def test_mlflow_has_one_run_for_a_training_and_its_continuation(
         log = Logs(None, ADDRESS, {"train.lr": 0.5}, said.append)
         for step in steps:
             log.put(step, {"loss": 1.0 / step})
-        log.close()
+        log.close(failed=False)
     assert said == []
     import mlflow
 
@@ -49,7 +49,7 @@ def test_wandb_without_its_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     said: list[str] = []
     log = Logs(None, ADDRESS, {"train.lr": 0.5}, said.append)
     log.put(1, {"loss": 1.0})
-    log.close()
+    log.close(failed=False)
     assert said == []
     (file,) = tmp_path.rglob(f"run-{ADDRESS}.wandb")
     assert b"loss" in file.read_bytes()
@@ -64,7 +64,7 @@ def test_a_log_that_fails_is_told_of_once_and_training_goes_on(
     log = Logs(tmp_path / "tensorboard", ADDRESS, {}, said.append)
     for step in (1, 2):
         log.put(step, {"loss": 1.0})
-    log.close()
+    log.close(failed=False)
     assert len(said) == 1, said
     assert said[0].startswith("MLflow: no more is logged there: ")
     assert list((tmp_path / "tensorboard").iterdir())

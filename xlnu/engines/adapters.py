@@ -4,18 +4,18 @@ from pathlib import Path
 from typing import Any
 
 
-def is_adapter(folder: str) -> bool:
-    return Path(folder, "adapter_config.json").is_file()
+def merge(base: str, adapter: str, place: Path) -> None:
+    """Write the whole model, in the numbers of its base, and the tokenizer. The base is where we found it: what the
+    adapter says of it may have moved, or be another revision.
+    """
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-
-def merge(adapter: str, place: Path) -> None:
-    """Write the whole model, in the numbers of the model below it, and the tokenizer."""
-    from peft import AutoPeftModelForCausalLM
-    from transformers import AutoTokenizer
-
-    model: Any = AutoPeftModelForCausalLM.from_pretrained(adapter, dtype="auto").merge_and_unload()
-    savable(model)
-    model.save_pretrained(place)
+    below: Any = AutoModelForCausalLM.from_pretrained(base, dtype="auto")
+    model: Any = PeftModel.from_pretrained(below, adapter)
+    whole = model.merge_and_unload()
+    savable(whole)
+    whole.save_pretrained(place)
     tokenizer: Any = AutoTokenizer.from_pretrained(adapter)  # type: ignore[no-untyped-call]
     tokenizer.save_pretrained(place)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from xlnu.config import setting
-from xlnu.engines.adapters import is_adapter, merge
+from xlnu.engines.adapters import merge
 from xlnu.engines.base import Generator, Translator
 from xlnu.engines.checkpoint import Checkpoint, find
 from xlnu.engines.ct2 import Compute, Ct2Generator, Ct2Translator, compute_type, convert
@@ -16,7 +16,7 @@ from xlnu.engines.openai import OpenAIGenerator
 from xlnu.engines.prompted import PromptedTranslator
 from xlnu.errors import UserError
 from xlnu.spread import Placed, PoolConfig, call
-from xlnu.steps import Files, Step, Work
+from xlnu.steps import NOBODY_KNOWS, Files, Step, Work
 
 
 @dataclass
@@ -83,25 +83,27 @@ def conversion(name: str, checkpoint: Checkpoint, compute: str) -> Step:
     return Step(name, about, run)
 
 
-def conversion_of(name: str, model: Step, compute: str) -> Step:
-    """The same of a model that a step makes."""
+def conversion_of(name: str, model: Step, base: Checkpoint | None, compute: str) -> Step:
+    """The same of a model that a step makes: an adapter of `base`, or whole."""
 
     def run(work: Work) -> int:
         files = work.inputs[model.name].files()
-        call(_convert, files, compute, work.write_part, display=work.task.display)
+        call(_convert, files, compute, work.write_part, base, display=work.task.display)
         return 0
 
     import ctranslate2
 
-    return Step(name, {"compute": compute, "ctranslate2": ctranslate2.__version__}, run, (model,))
+    return Step(
+        name, {"compute": compute, "ctranslate2": ctranslate2.__version__}, run, (model,), estimate=NOBODY_KNOWS
+    )
 
 
-def _convert(model: Checkpoint | Files, compute: str, writer: Any) -> None:
+def _convert(model: Checkpoint | Files, compute: str, writer: Any, base: Checkpoint | None = None) -> None:
     with tempfile.TemporaryDirectory() as place, tempfile.TemporaryDirectory() as beside:
         folder = Path(place)
         source = str(model.local())
-        if is_adapter(source):
-            merge(source, Path(beside))
+        if base:
+            merge(base.local(), source, Path(beside))
             source = beside
         convert(source, compute, folder)
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):

@@ -12,9 +12,10 @@ from xlnu.engines.checkpoint import Checkpoint
 from xlnu.engines.ct2 import Ct2Generator
 from xlnu.engines.hf import HfGenerator
 from xlnu.engines.open import computed, conversion, conversion_of
+from xlnu.errors import UserError
 from xlnu.evaluate.questions import QUESTIONS, EvaluateConfig
 from xlnu.spread import Placed, spread
-from xlnu.steps import Files, Part, Rows, Step, Work
+from xlnu.steps import NOBODY_KNOWS, Files, Part, Rows, Step, Work
 
 ANSWERS = pa.schema(
     [
@@ -26,12 +27,20 @@ ANSWERS = pa.schema(
 )
 
 
-def steps(config: EvaluateConfig, questions: Step, model: Checkpoint | Step) -> list[Step]:
-    """The answers of a model, the last of the steps; a model is a checkpoint that is there, or a step's result."""
+def steps(
+    config: EvaluateConfig, questions: Step, model: Checkpoint | Step, base: Checkpoint | None = None
+) -> list[Step]:
+    """The answers of a model, the last of the steps; a model is a checkpoint that is there, or a step's result: an
+    adapter of `base`, or whole.
+    """
+    if config.engine == "hf" and config.compute.startswith("int8"):
+        raise UserError(
+            f"evaluate.compute: the engine hf has no {config.compute}; take float32, bfloat16 or float16"
+        )
     compute = computed(config.engine, config.compute, config.pool.gpus)
     made = list[Step]()
     if config.engine == "ct2" and isinstance(model, Step):
-        made = [conversion_of("model_ct2", model, compute)]
+        made = [conversion_of("model_ct2", model, base, compute)]
     elif config.engine == "ct2":
         assert isinstance(model, Checkpoint)
         made = [conversion("llm_ct2", model, compute)]
@@ -54,7 +63,7 @@ def steps(config: EvaluateConfig, questions: Step, model: Checkpoint | Step) -> 
         **(checkpoint.identity if checkpoint else {}),
     }
     inputs = (questions, files) if files else (questions,)
-    return [*made, Step("answers", about, run, inputs)]
+    return [*made, Step("answers", about, run, inputs, estimate=NOBODY_KNOWS)]
 
 
 @dataclass(frozen=True)

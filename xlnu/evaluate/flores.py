@@ -6,9 +6,13 @@ from xlnu.errors import UserError
 from xlnu.languages import Language
 
 
+def place(folder: Path, split: str, language: Language) -> Path:
+    return folder / split / f"{language.flores or language.code}.{split}"
+
+
 def sentences(folder: Path, split: str, language: Language) -> list[str] | None:
     """A language's sentences; None where FLORES has it not, or the folder has not the split."""
-    path = folder / split / f"{language.flores or language.code}.{split}"
+    path = place(folder, split, language)
     try:
         return path.read_text(encoding="utf-8").splitlines() if path.is_file() else None
     except (OSError, UnicodeDecodeError) as error:

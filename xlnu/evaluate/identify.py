@@ -5,6 +5,7 @@ languages it was given and no others: that is enough to see a model fall back in
 """
 
 import math
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -39,7 +40,9 @@ class Identifier:
 def _runs(text: str) -> list[str]:
     """Runs of letters within words, their borders among them; of words without spaces, within the whole."""
     found = []
-    for word in "".join(c if c.isalpha() or not c.isascii() else " " for c in text.casefold()).split():
+    for word in "".join(
+        c if c.isalpha() or unicodedata.category(c)[0] == "M" else " " for c in text.casefold()
+    ).split():
         found += list(word)
         framed = f" {word} "
         found += [framed[start : start + n] for n in range(2, _LONGEST + 1) for start in range(len(framed) - n + 1)]

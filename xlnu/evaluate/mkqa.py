@@ -4,6 +4,7 @@ A line of mkqa.jsonl is a question. Its own names for languages are "en", "zh_cn
 them as we do. Questions without an answer, or with a long one, have nothing that an answer could be held against.
 """
 
+import gzip
 import json
 import re
 import string
@@ -13,11 +14,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from xlnu.errors import UserError
+from xlnu.errors import UserError, first_line
 from xlnu.languages import Language
 
 # Where MKQA's name is not the language's ISO 639-1 code. Its zh_hk, Chinese as written in Hong Kong, is none here.
 _NAMES = {"nob_Latn": "no", "zho_Hans": "zh_cn", "zho_Hant": "zh_tw", "zsm_Latn": "ms"}
+_NOT = ("arb_Latn",)  # its questions are in the script that its ISO 639-1 code is most often written in
 _UNSPACED = ("zho_Hans", "zho_Hant", "jpn_Jpan", "tha_Thai", "khm_Khmr")  # compared letter by letter
 # What counts for nothing, as MKQA's own evaluation has it: there, some need not end a word to be taken out.
 _ARTICLES = {
@@ -54,22 +56,28 @@ def read(path: Path, languages: Sequence[Language]) -> Iterator[tuple[Language, 
 
 
 def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    line, seen = 1, set[str]()
     try:
-        with path.open(encoding="utf-8") as file:
+        with (
+            gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file
+        ):
             for line, text in enumerate(file, 1):
                 record = json.loads(text)
                 if not isinstance(record, dict) or not {"queries", "answers", "example_id"} <= record.keys():
                     raise ValueError("there must be queries, answers and example_id")
+                if str(record["example_id"]) in seen:
+                    raise ValueError(f"example_id {record['example_id']} stands there twice")
+                seen.add(str(record["example_id"]))
                 yield line, record
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+        raise UserError(f"{path}: cannot be read: {error.strerror or first_line(error)}") from None
     except ValueError as error:
         raise UserError(f"{path}, line {line}: not as MKQA has it: {error}") from None
 
 
 def _name(language: Language, queries: dict[str, str]) -> str | None:
     """How this file calls a language."""
-    own = () if language.stands_in_for else (language.code, _NAMES.get(language.code), language.iso1)
+    own = language.code, _NAMES.get(language.code), None if language.code in _NOT else language.iso1
     return next((name for name in (language.label, *own) if name in queries), None)
 
 

@@ -15,7 +15,7 @@ from xlnu.evaluate import flores, mkqa
 from xlnu.languages import Language
 from xlnu.rows import ROW, row_id
 from xlnu.spread import PoolConfig
-from xlnu.steps import Step, Work
+from xlnu.steps import NOBODY_KNOWS, Step, Work
 from xlnu.transfer.ask import AskConfig
 
 ROWS_PER_PART = 4096
@@ -29,7 +29,7 @@ QUESTIONS = pa.schema(
         pa.field("benchmark", pa.string(), nullable=False),
         pa.field("kind", pa.string(), nullable=False, metadata={"meaning": "qa, to_source or from_source"}),
         pa.field("language", pa.string(), nullable=False, metadata={"meaning": "the language that is tested"}),
-        pa.field("key", pa.string(), nullable=False, metadata={"meaning": "one for one example in all languages"}),
+        pa.field("key", pa.string(), nullable=False, metadata={"meaning": "of an example in all its languages"}),
         pa.field("prompt", pa.string(), nullable=False),
         pa.field("right", pa.list_(pa.string()), nullable=False, metadata={"meaning": "answers that are right"}),
     ]
@@ -40,9 +40,9 @@ QUESTIONS = pa.schema(
 class EvaluateConfig:
     """What a model is asked before and after, and what runs it then."""
 
-    mkqa: str = setting("", "questions and answers: MKQA's file mkqa.jsonl; empty: not asked")
+    mkqa: str = setting("", "questions and answers: MKQA's file mkqa.jsonl or mkqa.jsonl.gz; empty: not asked")
     flores: str = setting(
-        "", "a folder with FLORES-200's dev/ and devtest/: translations both ways; its text is kept out of training"
+        "", "a folder with FLORES-200's dev/ and devtest/: translations both ways; FLORES is kept out of training"
     )
     split: Literal["dev", "devtest"] = setting("devtest", "of FLORES")
     at_most: int = setting(0, "only the first n questions of a benchmark and language; 0: all", at_least=0)
@@ -78,7 +78,7 @@ def step(config: EvaluateConfig, ask: AskConfig, source: Language, languages: Se
             work.write(part, pa.Table.from_pylist(made[part.start : part.stop], schema=QUESTIONS))
         return len(made)
 
-    return Step("questions", about, run)
+    return Step("questions", about, run, estimate=NOBODY_KNOWS)
 
 
 def _files(config: EvaluateConfig, languages: Sequence[Language]) -> dict[str, Path]:
@@ -89,18 +89,13 @@ def _files(config: EvaluateConfig, languages: Sequence[Language]) -> dict[str, P
         if not found[MKQA].is_file():
             raise UserError(f"evaluate.mkqa: {config.mkqa}: no such file")
     if config.flores:
-        there = {}
-        for split in ("dev", "devtest"):
-            for language in languages:
-                name = f"{split}/{language.flores or language.code}.{split}"
-                path = Path(config.flores).expanduser() / name
-                if path.is_file():
-                    there[name] = path
-        if not any(name.startswith(f"{config.split}/") for name in there):
-            name = languages[-1].flores or languages[-1].code
-            wanted = f"{config.split}/{name}.{config.split}"
-            raise UserError(f"evaluate.flores: {config.flores}: no language's file is there, such as {wanted}")
-        found |= there
+        source, *others = languages
+        there = {one.code: flores.place(Path(config.flores).expanduser(), config.split, one) for one in languages}
+        if not there[source.code].is_file():
+            raise UserError(f"evaluate.flores: {there[source.code]}: no such file, and it is the source language's")
+        if not any(there[one.code].is_file() for one in others):
+            raise UserError(f"evaluate.flores: no other language's file is there, such as {there[others[0].code]}")
+        found |= {f"{FLORES} {code}": path for code, path in there.items() if path.is_file()}
     return found
 
 
@@ -124,13 +119,13 @@ def _all(
     if config.flores:
         for language in languages:
             lines = flores.pairs(Path(config.flores).expanduser(), config.split, source, language)
-            for number, (one, other) in enumerate(lines):
+            for one, other in lines:
                 for kind, text, right, names in (
                     (TO_SOURCE, other, one, (language, source)),
                     (FROM_SOURCE, one, other, (source, language)),
                 ):
                     said = ask.translate.format(source=ask.name(names[0]), target=ask.name(names[1]), text=text)
-                    yield _row(FLORES, kind, language, str(number), said, [right])
+                    yield _row(FLORES, kind, language, row_id(one), said, [right])
 
 
 def _row(

@@ -6,14 +6,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 
+from xlnu.errors import UserError
 from xlnu.evaluate import flores, mkqa
 from xlnu.evaluate.identify import Identifier
 from xlnu.evaluate.questions import FROM_SOURCE, QA, TO_SOURCE, EvaluateConfig
-from xlnu.evaluate.statistics import Values, interval
-from xlnu.languages import Language
+from xlnu.evaluate.statistics import Examples, interval
+from xlnu.languages import Language, resolve
 from xlnu.report.document import Mode, Resource, Score
 
 Metric = Literal[
@@ -30,6 +30,10 @@ class Judge:
     identifier: Identifier
     resources: Mapping[str, Resource]  # by label
 
+    def knows(self, label: str) -> bool:
+        """Whether it can tell the language from the source language."""
+        return {self.by_label[label].code, self.source.code} <= self.identifier.names
+
     @cached_property
     def by_label(self) -> dict[str, Language]:
         return {language.label: language for language in (self.source, *self.languages)}
@@ -42,11 +46,16 @@ def judge(config: EvaluateConfig, source: Language, languages: Sequence[Language
         split: Any = "dev" if config.split == "devtest" else "devtest"
         found = flores.sentences(Path(config.flores).expanduser(), split, language) if config.flores else None
         if found:
-            texts[language.label] = found
+            texts[language.code] = found
     known: dict[str, Resource] = {}
     for language in languages:
         known[language.label] = "high" if language.xlmr else "low"
-    known |= {label: level for label, level in config.resources.items() if label in known}
+    asked = {language.code: language.label for language in languages}
+    for name, level in config.resources.items():
+        language = resolve(name, languages)
+        if language.code not in asked:
+            raise UserError(f"evaluate.resources: {name} is none of the languages")
+        known[asked[language.code]] = level
     return Judge(source, tuple(languages), Identifier(texts), known | {source.label: "source"})
 
 
@@ -69,21 +78,21 @@ class Said:
         return {place: sorted(rows, key=lambda row: str(row["key"])) for place, rows in found.items()}
 
     @cached_property
-    def _values(self) -> dict[Metric, dict[str, Values]]:
+    def _values(self) -> dict[Metric, dict[str, Examples]]:
         return {}
 
-    def values(self, metric: Metric) -> dict[str, Values]:
+    def values(self, metric: Metric) -> dict[str, Examples]:
         """Of each language, the metric of each example."""
         if metric not in self._values:
             self._values[metric] = self._measured(metric)
         return self._values[metric]
 
-    def _measured(self, metric: Metric) -> dict[str, Values]:
-        found = {}
+    def _measured(self, metric: Metric) -> dict[str, Examples]:
+        found = dict[str, Examples]()
         for (kind, label), rows in self.groups.items():
             each = _each(metric, kind, label, rows, self.judge)
             if each is not None:
-                found[label] = np.array(each, dtype=np.float64)
+                found[label] = dict(zip((row["key"] for row in rows), each, strict=True))
         return found
 
     def scores(self) -> list[Score]:
@@ -152,9 +161,16 @@ def _each(
 
         chrf = sacrebleu.CHRF(word_order=2)
         return [chrf.sentence_score(row["said"], [row["right"][0]]).score for row in rows]
-    if kind != (QA if metric == "off_target_qa" else FROM_SOURCE) or label not in judge.identifier.names:
+    if kind != (QA if metric == "off_target_qa" else FROM_SOURCE) or not judge.knows(label):
         return None
-    return [float(judge.identifier.of(row["said"]) != label) for row in rows]
+    return [float(_off_target(row, label, judge)) for row in rows]
+
+
+def _off_target(row: dict[str, Any], label: str, judge: Judge) -> bool:
+    """In another language, as far as letters show it; a right answer is in the right one, though it be a name."""
+    code = judge.by_label[label].code
+    found = judge.identifier.of(row["said"])
+    return found not in (None, code) and not mkqa.exact_match(row["said"], row["right"], code)
 
 
 def _tokenizer(language: Language) -> str:

@@ -11,7 +11,7 @@ from xlnu.transfer.families import FamiliesConfig
 Arm = Literal["before", "sdrrl", "sft", "translate_sft", "no_switch", "no_parallel", "no_filter"]
 MEANING: dict[Arm, str] = {
     "before": "the model as it was",
-    "sdrrl": "SDRRL",
+    "sdrrl": "SDRRL, tuned on answers of its own (self-distillation)",
     "sft": "tuned on the source's own answers, in the source language",
     "translate_sft": "tuned on the source's own answers, translated",
     "no_switch": "SDRRL without code-switching",

@@ -1,7 +1,8 @@
 """What the paper says of SDRRL, held against what was measured. Nothing is asserted: the numbers decide.
 
 A claim that one system is better holds where the interval of the difference, example by example, lies above 0;
-it does not where the interval lies below what the claim allows; else this run cannot tell.
+it does not where the interval lies below what the claim allows; else this run cannot tell. What is measured, and
+what may be lost, is our choice.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from xlnu.evaluate.statistics import Interval, interval
 from xlnu.report.document import Claim
 from xlnu.sdrrl.arms import Arm
 
-PAPER = "SDRRL (arXiv 2402.12204)"
+PAPER = "SDRRL (arXiv 2402.12204); measure and threshold are ours"
 OURS = "xlnu"
 KEPT = 0.02  # of exact matches in the source language: what may be lost with the language kept all the same
 
@@ -29,19 +30,30 @@ class _Rule:
 
 
 _RULES = (
-    _Rule("It answers questions in the target languages better than before.", "exact_match", "before"),
-    _Rule("It translates from the target languages better than before.", "chrf_to_source", "before"),
-    _Rule("It translates into the target languages better than before.", "chrf_from_source", "before"),
     _Rule(
-        f"It keeps the source language: no more than {KEPT:.0%} of questions are lost.",
+        "After SDRRL, questions in the target languages are answered better than before.", "exact_match", "before"
+    ),
+    _Rule(
+        "After SDRRL, translations from the target languages are better than before.", "chrf_to_source", "before"
+    ),
+    _Rule(
+        "After SDRRL, translations into the target languages are better than before.", "chrf_from_source", "before"
+    ),
+    _Rule(
+        f"SDRRL keeps the source language: no more than {KEPT:.0%} of answers are lost.",
         "exact_match",
         "before",
         allowed=KEPT,
         in_source=True,
     ),
-    _Rule("It is better than tuning on the source's own answers, not translated.", "exact_match", "sft"),
-    _Rule("It is better than tuning on the source's own answers, translated.", "exact_match", "translate_sft"),
-    _Rule("It keeps the source language better than that.", "exact_match", "translate_sft", in_source=True),
+    _Rule("SDRRL is better than tuning on the source's own answers, not translated.", "exact_match", "sft"),
+    _Rule("SDRRL is better than tuning on the source's own answers, translated.", "exact_match", "translate_sft"),
+    _Rule(
+        "SDRRL keeps the source language better than tuning on translated answers.",
+        "exact_match",
+        "translate_sft",
+        in_source=True,
+    ),
     _Rule("Code-switching helps with questions.", "exact_match", "no_switch"),
     _Rule("The parallel corpus helps with questions.", "exact_match", "no_parallel"),
     _Rule("The parallel corpus helps to translate into the languages.", "chrf_from_source", "no_parallel"),
@@ -56,7 +68,7 @@ def claims(said: Sequence[Said]) -> list[Claim]:
 def _of_arms(said: Sequence[Said]) -> Iterator[Claim]:
     first = next((one.objective for one in said if one.mode == "sdrrl"), None)
     arms = {
-        arm: [one for one in said if one.mode == arm and one.objective in (first, None)]
+        arm: [one for one in said if one.mode == arm and (arm != "sdrrl" or one.objective == first)]
         for arm in {one.mode for one in said}
     }
     for rule in _RULES:
@@ -90,14 +102,14 @@ def difference(
         for theirs in (each for each in other if each.seed == mine.seed):
             a, b, source = mine.values(metric), theirs.values(metric), mine.judge.source.label
             labels = [label for label in a if label in b and (label == source) == in_source]
-            assert all(a[label].shape == b[label].shape for label in labels)
+            assert all(a[label].keys() == b[label].keys() for label in labels)
             if labels:
-                runs.append([a[label] - b[label] for label in labels])
+                runs.append([{key: a[label][key] - b[label][key] for key in a[label]} for label in labels])
     return interval(runs) if runs else None
 
 
 def _claim(text: str, source: str, metric: Metric, found: Interval, allowed: float) -> Claim:
-    holds = True if found.low > -allowed else False if found.high <= -allowed else None
+    holds = True if found.low > -allowed else False if found.high < -allowed else None
     evidence = (
         f"{metric.replace('_', ' ')}: a difference of {found.mean:+.3g} ({found.low:+.3g} to {found.high:+.3g}; "
         f"{found.n:,} examples)"

@@ -2,13 +2,16 @@
 LLM's own answers, the LLM trained on them, and what it says before and after.
 """
 
+import contextlib
 import copy
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.compute as pc
 
+from xlnu import manifest
 from xlnu.config import section, setting, settings
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.errors import UserError
@@ -19,18 +22,22 @@ from xlnu.languages import Language
 from xlnu.manifest import CARD
 from xlnu.report.document import Score
 from xlnu.run import Run, print_out
-from xlnu.sdrrl.arms import OBJECTIVES, Arm, variant
+from xlnu.sdrrl.arms import MEANING, OBJECTIVES, Arm, variant
 from xlnu.sdrrl.claims import claims
 from xlnu.sdrrl.tables import Cost, tables
 from xlnu.steps import Result, Step, named
 from xlnu.tiny.build import Built
 from xlnu.tiny.embed import embed
-from xlnu.train.build import MODEL, TRAINING, TrainConfig, progress, steps
+from xlnu.train import plan
+from xlnu.train.build import MERGED, MODEL, TRAINING, TrainConfig, progress, steps
 from xlnu.train.card import card
 from xlnu.train.loop import Progress
 from xlnu.train.objective import Kind
+from xlnu.train.passes import Unknown
 from xlnu.transfer.build import TransferSet
 from xlnu.transfer.job import TransferJobConfig, show_samples
+
+CONFIGS = ["*.json"]  # of a checkpoint: not its weights
 
 
 @dataclass
@@ -69,30 +76,43 @@ class _Trial:
                 f"english.engine: {config.english.engine} has no checkpoint here to train; take ct2, hf or vllm"
             )
         self.checkpoint: Checkpoint = model
-        self.training, self.asking = list[Step](), list[Step]()
+        self.training, self.asked, self.asking = list[Step](), list[Step](), list[Step]()
         if arm != "before":
             logs = Path(run.folder.root, name, "tensorboard") if run.folder.local else None
             self.training = steps(config.train, model, self.made.transfer, self._card, logs)
         if config.evaluate.on:
             about, ask = config.evaluate, config.transfer.ask
-            asked = questions.step(about, ask, self.made.source, self.made.languages)
-            after = self.training[-1] if self.training else model
-            self.asking = [asked, *answers.steps(about, asked, after)]
+            self.asked = [questions.step(about, ask, self.made.source, self.made.languages)]
+            self.asking = answers.steps(about, self.asked[0], *self._after())
+
+    def _after(self) -> tuple[Checkpoint | Step, Checkpoint | None]:
+        """What is asked, and what it is an adapter of."""
+        made = {step.name: step for step in self.training}
+        if not made:
+            return self.checkpoint, None
+        if self.config.train.method == "full" or self.config.evaluate.engine == "hf":
+            return made.get(MERGED, made[MODEL]), None
+        return made[MODEL], self.checkpoint
 
     @property
     def steps(self) -> list[Step]:
-        return [*(self.made.steps if self.training else ()), *self.training, *self.asking]
+        """What is asked first: a benchmark that cannot be read is not found after days of training."""
+        return [*self.asked, *(self.made.steps if self.training else ()), *self.training, *self.asking]
 
     def _card(self, packs: Result, progress: Progress, scores: Sequence[Score] = ()) -> str:
-        licences = {"the model it was": self.checkpoint.licence} | self.config.licences
-        languages = [self.made.source, *self.made.languages]
+        made, of = self.made, {"the model it was": self.checkpoint}
+        of |= {"translator": made.mt.checkpoint} if made.mt and made.mt.checkpoint else {}
+        of |= {"scorer": made.judge} if made.judge else {}
+        licences = {name: one.licence for name, one in of.items()} | self.config.licences
+        languages, chosen = [made.source, *made.languages], settings(self.config.train)
         return card(
-            self.checkpoint, progress, languages, settings(self.config.train), examples(packs), licences, scores
+            self.checkpoint, MEANING[self.arm], progress, languages, chosen, examples(packs), licences, scores
         )
 
     def said(self, results: dict[str, Result], judge: Judge) -> Said:
         objective = OBJECTIVES[self.config.train.objective] if self.training else None
-        table = results[self.asking[-1].address].table()
+        columns = [name for name in answers.ANSWERS.names if name not in ("id", "reject", "prompt")]
+        table = results[self.asking[-1].address].table(columns)
         return Said(self.arm, objective, self.config.transfer.seed, table, judge)
 
     def leave(self, results: dict[str, Result], scores: Sequence[Score], run: Run) -> Cost:
@@ -100,9 +120,10 @@ class _Trial:
         made = named(results, self.training)
         packs, model = made["packs"], made[MODEL]
         went = progress(model)
-        text = self._card(packs, went, scores).encode()
-        for each in (model, *([made["merged"]] if "merged" in made else [])):
-            each.store.write(f"{each.manifest.address}/{CARD}", text)
+        if scores:  # a card that has some keeps them, where this run asked nothing
+            for each in (one for name, one in made.items() if name in (MODEL, MERGED)):
+                text = self._card(packs, went, scores).encode()
+                each.store.write(f"{each.manifest.address}/{CARD}", text)
         run.put(f"{self.name}/{TRAINING}", model.store.read(f"{model.manifest.address}/{TRAINING}"))
         return Cost(self.name, packs.manifest.rows_out, went.step, went.tokens, model.manifest.seconds)
 
@@ -114,25 +135,44 @@ def examples(packs: Result) -> dict[str, int]:
     return {each["values"]: each["counts"] for each in counts}
 
 
-def work(config: SdrrlConfig, run: Run) -> None:
+def _check(config: SdrrlConfig) -> None:
     if not config.transfer.held_out:
         raise UserError("transfer.held_out: 0 leaves nothing to look at while it trains; take 0.02")
+    if not config.arms:
+        raise UserError("arms: name at least one")
+    for key, values in (("arms", config.arms), ("objectives", config.objectives), ("seeds", config.seeds)):
+        twice = next((value for number, value in enumerate(values) if value in values[:number]), None)
+        if twice is not None:
+            raise UserError(f"{key}: {twice} stands there twice")
+    if min(config.seeds, default=0) < 0:
+        raise UserError(f"seeds: got {min(config.seeds)}; allowed: whole numbers, at least 0")
+    if config.evaluate.engine == "hf" and config.train.method == "lora":
+        config.train.merge = True  # what this engine opens is whole
+    if config.arms == ["before"] and not config.evaluate.on:
+        raise UserError("arms: before alone leaves nothing to do without evaluate.mkqa or evaluate.flores")
+
+
+def work(config: SdrrlConfig, run: Run) -> None:
+    _check(config)
     if config.evaluate.flores and config.evaluate.flores not in config.transfer.benchmarks:
         config.transfer.benchmarks = [*config.transfer.benchmarks, config.evaluate.flores]
     worlds = [_world(config, seed, run) for seed in (config.seeds or (None,))]
     trials = [trial for world in worlds for trial in _trials(world, run, several=len(worlds) > 1)]
-    results = run.steps([step for trial in trials for step in trial.steps])
+    todo = [step for trial in trials for step in trial.steps]
+    _fit(trials, run)
+    results = run.steps(todo)
     said, scores, costs = list[Said](), list[Score](), list[Cost]()
     for trial in trials:
         own = list[Score]()
         if trial.asking:
             made = trial.made
             said.append(trial.said(results, judge(trial.config.evaluate, made.source, made.languages)))
+            run.display.say(f"scores: {trial.name}")
             own = said[-1].scores()
         scores += own
         if trial.training:
             costs.append(trial.leave(results, own, run))
-    first = next((trial for trial in trials if trial.training), None)
+    first = next((trial for trial in sorted(trials, key=lambda one: one.arm != "sdrrl") if trial.training), None)
     if first:
         show_samples(first.config, run, first.made, results)
     found = claims(said)
@@ -147,6 +187,32 @@ def work(config: SdrrlConfig, run: Run) -> None:
     run.report(results, built.report() if built else None, scores, found)
 
 
+def _fit(trials: Sequence[_Trial], run: Run) -> None:
+    """What training takes, told with the plan; and held against this machine, if it is on this machine, before any
+    work. Arms differ in nothing that matters for it but the objective.
+    """
+    for trial in {one.config.train.objective: one for one in reversed(trials) if one.training}.values():
+        config, folder = trial.config.train, trial.checkpoint.local(CONFIGS)
+        where = plan.here(config.pool)
+        if run.plan:
+            assert run.store is not None
+            found = manifest.read(run.store, trial.training[0].address)
+            if found:
+                amount = plan.amount(Result(run.store, found, skipped=True))
+            else:
+                about, made = trial.config.transfer, trial.made
+                tokens = made.amount.training(
+                    about.families.weights(),
+                    len(made.languages),
+                    about.parallel.pairs if about.parallel.source else 0,
+                )
+                amount = plan.estimated(tokens, config.length)
+            print_out(f"training, {config.objective}:\n{plan.told(config, folder, where, amount)}\n")
+        elif not os.environ.get("RAY_ADDRESS"):
+            with contextlib.suppress(Unknown):
+                plan.check(config, folder, where)
+
+
 def _world(config: SdrrlConfig, seed: int | None, run: Run) -> _World:
     own = copy.deepcopy(config)
     if seed is not None:
@@ -157,11 +223,15 @@ def _world(config: SdrrlConfig, seed: int | None, run: Run) -> _World:
 def _trials(world: _World, run: Run, *, several: bool) -> Iterator[_Trial]:
     """Named by arm, and by what else there is more than one of."""
     for arm in world.config.arms:
-        objectives = world.config.objectives if arm == "sdrrl" else []
-        for objective in objectives or [world.config.train.objective]:
+        objectives: list[Kind] = world.config.objectives or [world.config.train.objective]
+        if arm in ("sft", "translate_sft"):
+            objectives = ["sft"]  # of the source's own answers the LLM is no teacher
+        for objective in objectives if arm == "sdrrl" else objectives[:1]:
             config = variant(world.config, arm)
-            if arm in ("sft", "translate_sft"):
-                objective = "sft"  # of the source's own answers the LLM is no teacher
             config.train.objective = objective
-            parts = [arm, objective if len(objectives) > 1 else "", str(config.transfer.seed) if several else ""]
+            parts = [
+                arm,
+                objective if len(objectives) > 1 and arm == "sdrrl" else "",
+                str(config.transfer.seed) if several else "",
+            ]
             yield _Trial(config, world, arm, "-".join(filter(None, parts)), run)

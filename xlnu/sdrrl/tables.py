@@ -8,6 +8,7 @@ from xlnu.evaluate.statistics import Interval, interval
 from xlnu.languages import Language
 from xlnu.markdown import table
 from xlnu.report.document import Claim, Score
+from xlnu.sdrrl.arms import MEANING
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ def tables(said: Sequence[Said], scores: Sequence[Score], claims: Sequence[Claim
     arms = _arms(said)
     seeds = sorted({one.seed for one in said})
     several = f"Mean over seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"Seed {seeds[0]}"
-    parts = [f"{several}; in brackets where 95 of 100 resamplings of seeds and examples put it."]
+    meaning = "; ".join(f"`{arm}`: {what}" for arm, what in MEANING.items() if any(one.mode == arm for one in said))
+    parts = [f"{several}, in brackets the 95 % interval. {meaning}."]
     for title, metric in (
         ("Questions answered with exactly the right words, in the language", "exact_match"),
         ("Answers to them in another language", "off_target_qa"),
@@ -83,7 +85,8 @@ def _interval(group: Sequence[Said], metric: Metric, label: str) -> str:
 
 
 def _shown(found: Interval) -> str:
-    return f"{found.mean:.2f} ({found.low:.2f}-{found.high:.2f})".replace("0.", ".")
+    """Of shares, which are not below 0 nor above 1."""
+    return f"{found.mean:.2f} ({max(0, found.low):.2f}-{min(1, found.high):.2f})".replace("0.", ".")
 
 
 def _corpus(scores: Sequence[Score], group: Sequence[Said], metric: str, label: str) -> str:

@@ -28,7 +28,8 @@ def embed(config: Any, tiny: TinyConfig, display: Display, plan: bool) -> tuple[
         store = open_cache(tiny, writable=False)
         if any(manifest.read(store, step.address) is None for step in world_steps(tiny).values()):
             raise UserError(
-                "the tiny world is not made yet, and a plan makes nothing: run `python jobs/tiny.py` first"
+                "the tiny world is not made yet, and a plan makes nothing: run "
+                f"`python jobs/tiny.py tiny.size={tiny.size} tiny.seed={tiny.seed}` first"
             )
     built = build(tiny, display)
     _put(config, {"llm": built.llm, "mt": built.mt, "qe": built.qe, "data": built.data})

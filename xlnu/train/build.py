@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from xlnu.config import section, setting, settings
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.errors import UserError
 from xlnu.spread import PoolConfig, call, connect, place
-from xlnu.steps import Estimate, Result, Step, Together, Work
+from xlnu.steps import NOBODY_KNOWS, Result, Step, Together, Work
 from xlnu.train import logs, packs, result, workers, zero
 from xlnu.train.loop import Pace, Progress
 from xlnu.train.objective import Kind, Reliability
@@ -22,7 +23,7 @@ from xlnu.train.tuned import LoraConfig, Numbers
 from xlnu.train.zero import ZeroConfig
 from xlnu.transfer.assemble import HELD_OUT, TRAIN
 
-MODEL = "model"  # the step
+MODEL, MERGED = "model", "merged"  # steps
 FOLDERS = {"packs": TRAIN, "held_out_packs": HELD_OUT}  # of the transfer set
 TRAINING = "training.json"  # how it went, beside the model
 Card = Callable[[Result, Progress], str]  # of the packs and of how training went, README.md
@@ -51,6 +52,7 @@ class TrainConfig:
     batch: int = setting(32, "sequences a step, over all workers", at_least=1)
     micro: int = setting(1, "sequences that a worker computes at once", at_least=1)
     epochs: int = setting(3, "how often every example is seen", at_least=1)
+    least_steps: int = setting(0, "if epochs are fewer steps than this, there are more epochs", at_least=0)
     lr: float = setting(1e-4, "the learning rate at its highest; 2e-5 is usual for method=full", above=0)
     warmup: float = setting(0.03, "share of all steps over which it rises", at_least=0, at_most=1)
     decay: Decay = setting("cosine", "how it falls afterwards")
@@ -83,6 +85,8 @@ def about(config: TrainConfig) -> dict[str, object]:
 
 
 def check(config: TrainConfig) -> None:
+    if config.merge and config.method != "lora":
+        raise UserError("train.merge: train.method=full leaves a whole model anyway")
     if config.objective != "sft" and config.method != "lora":
         raise UserError(
             f"train.objective: {config.objective} needs train.method=lora: the teacher is the same model with its "
@@ -125,29 +129,34 @@ def steps(
     check(config)
     cut = {"length": config.length, "seed": config.seed, **model.identity}
     pack = Together("packs", functools.partial(_pack, config=config, model=model))
-    nobody_knows = Estimate(0, 0, None)
     made = [
-        Step(name, cut | {"folder": folder}, pack, (transfer,), estimate=nobody_knows)
+        Step(name, cut | {"folder": folder}, pack, (transfer,), estimate=NOBODY_KNOWS)
         for name, folder in FOLDERS.items()
     ]
     trained = {**about(config), **model.identity}
     run = functools.partial(_train, config=config, model=model, card=card, log_folder=log_folder)
-    made.append(Step(MODEL, trained, run, tuple(made), estimate=nobody_knows, tidy=_clear))
-    if config.merge and config.method == "lora":
-        made.append(Step("merged", {}, functools.partial(_merge, card=card), (*made,)))
+    made.append(Step(MODEL, trained, run, tuple(made), estimate=NOBODY_KNOWS, tidy=_clear))
+    if config.merge:
+        made.append(
+            Step(MERGED, {}, functools.partial(_merge, base=model, card=card), (*made,), estimate=NOBODY_KNOWS)
+        )
     return made
 
 
-def _merge(work: Work, card: Card) -> int:
+def _merge(work: Work, base: Checkpoint, card: Card) -> int:
     model = work.inputs[MODEL]
     text = card(work.inputs["packs"], progress(model))
-    call(result.write_merged, work.write_part, model.files(), text, display=work.task.display)
+    call(result.write_merged, work.write_part, base, model.files(), text, display=work.task.display)
     return 0
 
 
 def progress(model: Result) -> Progress:
     """How the training of a finished model went."""
     return Progress(**json.loads(model.store.read(f"{model.manifest.address}/{TRAINING}")))
+
+
+def epochs(config: TrainConfig, packs: int) -> int:
+    return max(config.epochs, math.ceil(config.least_steps * config.batch / packs))
 
 
 def _pack(works: dict[str, Work], config: TrainConfig, model: Checkpoint) -> dict[str, int]:
@@ -189,7 +198,7 @@ def _train(
         weight_decay=config.weight_decay,
         deepspeed=_deepspeed(config, placed.actors),
         micro=config.micro,
-        order=Order(len(train), train.per_file, WINDOW, config.batch, config.epochs, config.seed),
+        order=Order(len(train), train.per_file, WINDOW, config.batch, epochs(config, len(train)), config.seed),
         pace=Pace(config.lr, config.warmup, config.decay, config.evaluate_every, config.patience, config.seed),
         train=train,
         held_out=held_out,

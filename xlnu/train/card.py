@@ -16,6 +16,7 @@ from xlnu.train.loop import Progress
 
 def card(
     model: Checkpoint,
+    method: str,
     progress: Progress,
     languages: Sequence[Language],
     settings: Mapping[str, Any],
@@ -23,10 +24,13 @@ def card(
     licences: Mapping[str, str],
     scores: Sequence[Score] = (),
 ) -> str:
-    """`examples`: rows by language; `licences`: of what it was made of; `scores`: once there are any."""
+    """`method` in words; `examples`: rows by language; `licences`: of what it was made of; `scores`: once there are
+    any.
+    """
+    library = "peft" if settings["method"] == "lora" else "transformers"
     codes = sorted({language.iso1 or language.iso3 for language in languages})
     of_hub = {} if model.content else {"base_model": model.name}
-    top = yaml.safe_dump({"language": codes, "library_name": "transformers", **of_hub, "tags": ["xlnu"]})
+    top = yaml.safe_dump({"language": codes, "library_name": library, **of_hub, "tags": ["xlnu"]})
     seen = [[text(each.name), code(each.label), f"{examples.get(each.label, 0):,}"] for each in languages]
     chosen = [[code(name), code(shown(value))] for name, value in settings.items()]
     of = [[text(name), text(licence)] for name, licence in licences.items()]
@@ -34,7 +38,7 @@ def card(
     parts = [
         f"---\n{top}---",
         f"# {text(model.short)}, trained by xlnu {__version__}",
-        f"Trained on answers of its own (self-distillation) in {len(languages)} languages. {how}",
+        f"{text(method[0].upper() + method[1:])}, in {len(languages)} languages. {how}",
         table(["Language", "Code"], ["Examples"], seen),
         *(["## Scores\n\n" + _scores(scores)] if scores else []),
         "## Settings\n\n" + table(["Setting", "Value"], [], chosen),

@@ -18,7 +18,7 @@ _ASKED_BY = {"mlflow": ("MLFLOW_TRACKING_URI",), "wandb": ("WANDB_API_KEY", "WAN
 class Log(Protocol):
     def put(self, step: int, row: Mapping[str, float]) -> None: ...
 
-    def close(self) -> None: ...
+    def close(self, failed: bool, /) -> None: ...
 
 
 def check() -> None:
@@ -55,9 +55,9 @@ class Logs:
         for name, log in list(self.open.items()):
             self._try(name, lambda log=log: log.put(step, row))  # type: ignore[misc]
 
-    def close(self) -> None:
+    def close(self, *, failed: bool) -> None:
         for name, log in list(self.open.items()):
-            self._try(name, log.close)
+            self._try(name, lambda log=log: log.close(failed))  # type: ignore[misc]
 
     def _try(self, name: str, do: Callable[[], None]) -> None:
         try:
@@ -77,7 +77,7 @@ class _TensorBoard:
         for name, value in row.items():
             self.writer.add_scalar(f"train/{name}", value, step)
 
-    def close(self) -> None:
+    def close(self, _failed: bool) -> None:
         self.writer.close()
 
 
@@ -105,8 +105,8 @@ class _MLflow:
         now = int(time.time() * 1000)
         self.client.log_batch(self.run, [Metric(name, value, now, step) for name, value in row.items()])
 
-    def close(self) -> None:
-        self.client.set_terminated(self.run)
+    def close(self, failed: bool) -> None:
+        self.client.set_terminated(self.run, "FAILED" if failed else "FINISHED")
 
 
 class _Wandb:
@@ -121,5 +121,5 @@ class _Wandb:
     def put(self, step: int, row: Mapping[str, float]) -> None:
         self.run.log(dict(row), step=step)
 
-    def close(self) -> None:
-        self.run.finish()
+    def close(self, failed: bool) -> None:
+        self.run.finish(exit_code=int(failed))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from xlnu.errors import UserError, first_line
 from xlnu.train.objective import Kind, Reliability
 from xlnu.train.tuned import LoraConfig, Numbers, adapted, dtype
 
@@ -23,6 +24,10 @@ _FLASH = "xlnu_flash"
 
 class Full(Exception):
     """More than a ledger's limit."""
+
+
+class Unknown(Exception):
+    """The model cannot be run without numbers: what it does depends on them, as with experts that are chosen."""
 
 
 class Ledger:
@@ -95,7 +100,10 @@ def build(setup: Setup) -> Model:
     config = AutoConfig.from_pretrained(setup.folder)
     with torch.device("meta"):
         attention = _FLASH if flash else setup.attention
-        module: Any = make(config, dtype=dtype(setup.numbers), attn_implementation=attention)
+        try:
+            module: Any = make(config, dtype=dtype(setup.numbers), attn_implementation=attention)
+        except ValueError as error:
+            raise UserError(f"train.attention={setup.attention}: {first_line(error)}") from None
         module.config.use_cache = False
         if setup.recompute:
             module.gradient_checkpointing_enable({"use_reentrant": False})
@@ -169,6 +177,10 @@ def run(
         hooks.append(module.get_output_embeddings().register_forward_pre_hook(pick))
         try:
             _losses(setup, module, places, watch).sum().backward()  # type: ignore[no-untyped-call]
+        except Full:
+            raise
+        except Exception as error:  # whatever a model may do
+            raise Unknown(f"{type(error).__name__}: {first_line(error)}") from error
         finally:
             for hook in hooks:
                 hook.remove()

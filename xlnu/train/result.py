@@ -63,10 +63,10 @@ def _save(saved: Path, made: Path, wanted: Wanted) -> None:
     tokenizer.save_pretrained(made)
 
 
-def write_merged(writer: Writer, adapter: Files, card: str) -> None:
+def write_merged(writer: Writer, base: Checkpoint, adapter: Files, card: str) -> None:
     """Put the model with its adapter merged in into the step's folder."""
     with tempfile.TemporaryDirectory() as place:
-        merge(str(adapter.local()), Path(place))
+        merge(base.local(), str(adapter.local()), Path(place))
         _put(writer, Path(place), card)
 
 

@@ -8,7 +8,7 @@ import json
 import posixpath
 from typing import Any
 
-from xlnu.store import Store
+from xlnu.store import Entry, Store
 from xlnu.train.state import ABOUT, WORKERS
 
 NAME = "checkpoint_manager_snapshot.json"
@@ -28,20 +28,36 @@ def mend(store: Store, folder: str) -> bool:
 
 def _whole(store: Store, folder: str) -> list[dict[str, Any]]:
     """What was measured at each checkpoint of which every worker's share is there, by step."""
-    files: dict[str, set[str]] = {}
+    shares: dict[str, int] = {}
     for entry in store.list(folder):
         place, name = posixpath.split(posixpath.relpath(entry.name, folder))
-        files.setdefault(place, set()).add(name)
+        shares[place] = shares.get(place, 0) + (name.startswith("state-") and _is_whole(store, entry))
     found = []
-    for place, names in files.items():
-        if ABOUT not in names:
+    for place, whole in shares.items():
+        try:
+            about = json.loads(store.read(posixpath.join(folder, place, ABOUT)))
+        except (FileNotFoundError, ValueError):
             continue
-        about = json.loads(store.read(posixpath.join(folder, place, ABOUT)))
-        if sum(name.startswith("state-") for name in names) == about[WORKERS]:
+        if whole == about[WORKERS]:
             row = about["curve"][-1]
             measured = {name: row[name] for name in ("loss", "held_out_loss", "grad_norm")}
             found.append({"checkpoint_dir_name": place, "metrics": measured})
     return sorted(found, key=lambda one: str(one["checkpoint_dir_name"]))
+
+
+def _is_whole(store: Store, entry: Entry) -> bool:
+    """By the header of safetensors, which says how long the file is."""
+    with store.fs.open_input_file(posixpath.join(store.root, entry.name)) as file:
+        begin = file.read(8)
+        length = int.from_bytes(begin, "little")
+        try:
+            header = json.loads(file.read(length)) if len(begin) == 8 and length < entry.size else None
+        except ValueError:
+            return False
+    if header is None:
+        return False
+    ends = [about["data_offsets"][1] for name, about in header.items() if name != "__metadata__"]
+    return entry.size == 8 + length + max(ends, default=0)
 
 
 def _list(found: list[dict[str, Any]]) -> dict[str, Any]:

@@ -196,15 +196,17 @@ def _told(work: Work, board: Any, job: Job, folder: Path | None) -> Iterator[Non
 
     watching = threading.Thread(target=watch, daemon=True)
     watching.start()
+    failed = True
     try:
         yield
         ended.set()
         watching.join()
         with contextlib.suppress(Exception):  # the last rows are in the checkpoint, too
             look()
+            failed = ray.get(board.halted.remote(), timeout=10) is not None
     finally:
         ended.set()
-        logs.close()
+        logs.close(failed=failed)
 
 
 def _worker(config: dict[str, Any]) -> None:

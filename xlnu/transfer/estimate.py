@@ -4,16 +4,19 @@ Time is known for processors only, from one measurement: 263 tokens/s of a trans
 two cores, greedy. Cost grows with parameters and beams. For GPUs nothing was measured, and no time is given.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.machine import cores
 from xlnu.steps import Estimate
+from xlnu.transfer.families import OF_PAIRS, OF_SOURCE, Family
 from xlnu.transfer.sources import Source
 
 LETTERS = 4  # to a token, in English; other languages have fewer, which the next line is for
 MORE = 1.3
 SENTENCE = 80  # letters
+PAIR = 80  # tokens of a question that asks for a translation, and the answer
 ANSWER = 400  # letters, where the source has no answers to go by
 SPEED = 263 * 615e6 / 2  # tokens a second times parameters, of one core
 
@@ -45,6 +48,13 @@ class Amount:
     def judging(self, model: Checkpoint | None, gpus: int) -> Estimate:
         tokens = round((1 + MORE) * self.tokens)
         return Estimate(self.rows, tokens, _hours(tokens, model, gpus, 1))
+
+    def training(self, weights: Mapping[Family, float], languages: int, pairs: int) -> int:
+        """Tokens of a set in which every translation is good enough: there will be fewer."""
+        of_source = sum(weight for family, weight in weights.items() if family in OF_SOURCE)
+        of_pairs = sum(weight for family, weight in weights.items() if family in OF_PAIRS)
+        of_both = sum(weights.values()) - of_source - of_pairs
+        return round(self.tokens * (of_source + MORE * of_both * languages) + PAIR * pairs * of_pairs * languages)
 
 
 def amount(source: Source) -> Amount:
