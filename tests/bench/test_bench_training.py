@@ -7,7 +7,7 @@ import pytest
 
 from xlnu.bench import training
 from xlnu.bench.frame import measure
-from xlnu.bench.training import Shape, Steps, Work, World, benches, in_all, made_examples, step_by_step
+from xlnu.bench.training import Shape, Steps, Work, World, in_all, made_examples, step_by_step
 
 SHAPE = Shape(
     hidden=32, layers=1, heads=2, feed_forward=64, vocabulary=500, examples=28, median=20, shortest=8, length=64,
@@ -15,20 +15,36 @@ SHAPE = Shape(
 )  # fmt: skip
 pytestmark = pytest.mark.timeout(600)
 
-WAYS = ("ours", "bare", "trainer")
+
+class Told(World):
+    """Which keeps what its runs did."""
+
+    def __init__(self) -> None:
+        super().__init__(SHAPE)
+        self.runs = dict[str, Steps]()
+
+    def run(self, way: str) -> Steps:
+        self.runs[way] = super().run(way)
+        return self.runs[way]
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
-    return World(SHAPE)
+def world() -> Told:
+    """Each process takes seconds, most of them to import: all tests look at the same."""
+    world = Told()
+    bare, trainer = world.benches()
+    assert bare.theirs()[0] > 0
+    result = measure(trainer, repeats=1, warmup=0)  # refuses unequal work
+    assert result.bound.startswith("the model's matrix products alone: ")
+    return world
 
 
 @pytest.fixture(scope="module")
-def runs(world: World) -> dict[str, Steps]:
-    return {way: world.run(way) for way in WAYS}
+def runs(world: Told) -> dict[str, Steps]:
+    return world.runs
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["ours", "bare", "trainer"])
 def test_every_token_that_is_no_padding_counts_once(runs: dict[str, Steps], way: str) -> None:
     examples, done = made_examples(SHAPE), runs[way]
     assert sum(done.tokens) == sum(len(one.ids) for one in examples)
@@ -47,7 +63,7 @@ def test_trainer_sees_the_same_in_another_order(runs: dict[str, Steps]) -> None:
     assert runs["ours"].tokens != runs["trainer"].tokens
 
 
-def test_a_loop_that_does_not_learn_does_other_work(world: World, runs: dict[str, Steps]) -> None:
+def test_a_loop_that_does_not_learn_does_other_work(world: Told, runs: dict[str, Steps]) -> None:
     idle = training._bare(world.folder, replace(SHAPE, lr=0.0))
     assert idle.losses[0] == pytest.approx(runs["bare"].losses[0], abs=1e-6), "nothing is learned before it"
     assert step_by_step(idle)[1] != step_by_step(runs["bare"])[1]
@@ -79,13 +95,7 @@ def test_a_few_examples_are_long() -> None:
     assert mean(lengths) > 1.4 * median(lengths)
 
 
-def test_what_is_packed_is_hardly_padded(world: World) -> None:
+def test_what_is_packed_is_hardly_padded(world: Told) -> None:
     packs, order = training._packs(world.folder, SHAPE)
     assert packs.tokens.sum() > 0.9 * len(packs) * SHAPE.length
     assert len(packs) == order.steps * SHAPE.batch, "a last step of fewer packs would cost as much of AdamW"
-
-
-def test_a_bench_can_be_measured() -> None:
-    result = measure(benches(SHAPE)[1], repeats=1, warmup=0)  # refuses unequal work
-    assert result.ours.median > 0
-    assert result.bound.startswith("the model's matrix products alone: ")

@@ -18,7 +18,7 @@ FEW = [
     "tiny.size=xs", "instructions.at_most=24", "languages=[qaa_Latn]", "english.reject=[]",
     "english.max_new_tokens=8", "translator.engine=echo", "quality.model=''", "transfer.flags=[]",
     "transfer.filter=none", "transfer.held_out=0.2", "train.epochs=1", "train.batch=4",
-    "train.micro=4", "train.evaluate_every=5", "train.length=128",
+    "train.micro=4", "train.evaluate_every=5", "train.length=128", "train.least_steps=0",
     "evaluate.at_most=5", "evaluate.max_new_tokens=8",
 ]  # fmt: skip
 

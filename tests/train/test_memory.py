@@ -54,7 +54,7 @@ def written(folder: Path, shape: dict[str, int], config: TrainConfig) -> str:
         torch.manual_seed(0)
         make: Any = AutoModelForCausalLM.from_config
         kind = torch.bfloat16 if config.numbers == "bf16" else torch.float32
-        make(LlamaConfig(**shape), dtype=kind).save_pretrained(place)
+        make(LlamaConfig(**shape), dtype=kind).save_pretrained(place)  # type: ignore[no-untyped-call]
     return str(place)
 
 
@@ -125,7 +125,7 @@ def measure(rank: int, workers: int, port: int, folder: Path, cases: dict[str, T
 
 @pytest.fixture(scope="module")
 def peaks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
-    """The highest of the workers. What glibc keeps of freed memory is not DeepSpeed's: pieces above 64 kB go back."""
+    """Of the workers the highest. What glibc keeps of freed memory is not meant: pieces above 64 kB go back."""
     folder, found = tmp_path_factory.mktemp("peaks"), dict[str, float]()
     spawning: Any = torch.multiprocessing
     with pytest.MonkeyPatch.context() as patch:
@@ -147,7 +147,7 @@ def peaks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
 
 @pytest.mark.parametrize("name", [*ALONE, *SHARED])
 def test_the_peak_is_as_told(peaks: dict[str, float], name: str, tmp_path: Path) -> None:
-    LlamaConfig(**MODEL).save_pretrained(tmp_path)
+    LlamaConfig(**MODEL).save_pretrained(tmp_path)  # type: ignore[no-untyped-call]
     config = {**ALONE, **SHARED}[name]
     found = memory(config, str(tmp_path), 2 if name in SHARED else 1, gpu=False)
     expected = found.device.total - told.OF_PROCESS
@@ -156,58 +156,92 @@ def test_the_peak_is_as_told(peaks: dict[str, float], name: str, tmp_path: Path)
 
 # ---------------------------------------------------------------------------------------------- arithmetic
 
-LAYER = 4096 * (4096 + 1024 + 1024 + 4096) + 3 * 4096 * 14336 + 2 * 4096
-LLAMA_8B = 2 * 128256 * 4096 + 32 * LAYER + 4096
+WIDE = {"vocab_size": 128256, "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32}
+LLAMA_8B = LlamaConfig(**WIDE, num_attention_heads=32, num_key_value_heads=8)  # type: ignore[no-untyped-call]
+# q and o, k and v, the gate, up and down, two norms; embeddings, the head, and the last norm
+PARAMETERS = 32 * (4096 * (2 * 4096 + 2 * 1024 + 3 * 14336) + 2 * 4096) + 2 * 128256 * 4096 + 4096
+GB = 10**9
 
 
 @pytest.fixture(scope="module")
 def llama_8b(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("llama")
-    config = LlamaConfig(
-        vocab_size=128256, hidden_size=4096, intermediate_size=14336, num_hidden_layers=32, num_attention_heads=32,
-        num_key_value_heads=8,
-    )  # fmt: skip
-    config.save_pretrained(folder)
+    LLAMA_8B.save_pretrained(folder)
     return str(folder)
 
 
-def near(bytes_told: int, per_parameter: float, parameters: int = LLAMA_8B) -> bool:
-    return abs(bytes_told / (per_parameter * parameters) - 1) < 1e-3
+def near(bytes_told: int, expected: float) -> bool:
+    return abs(bytes_told - expected) < 0.001 * GB
 
 
-def test_all_weights_of_8b_on_8_gpus(llama_8b: str) -> None:
-    """While it computes: 2 bytes of weights and of gradients and 12 of the optimiser, by 8; and what is gathered."""
-    config = TrainConfig(method="full", length=8192, batch=8, zero=ZeroConfig("3"))
-    found = memory(config, llama_8b, 8, gpu=True)
-    assert found.parameters == found.trained == LLAMA_8B
-    assert found.device.when == told.COMPUTING
+def of_8b(folder: str, stage: Any, offload: Any = "none") -> Memory:
+    """All weights in bf16 on 8 GPUs."""
+    return memory(
+        TrainConfig(method="full", length=512, batch=8, zero=ZeroConfig(stage, offload)), folder, 8, gpu=True
+    )
+
+
+@pytest.mark.parametrize(("stage", "weights", "at_once"), [("2", 2, PARAMETERS / 8), ("3", 2 / 8, GB)])
+def test_sixteen_bytes_a_parameter(llama_8b: str, stage: str, weights: float, at_once: float) -> None:
+    """Weights and gradients in bf16, and 12 bytes of the optimiser's. In its step, the most there is: what it steps
+    at once has gradients and a state of AdamW's in fp32 besides; at stage 2, where they are flattened, the same.
+    """
+    found = of_8b(llama_8b, stage)
+    assert found.parameters == found.trained == PARAMETERS
+    assert found.device.when == told.STEPPING
     parts = found.device.parts
-    assert near(parts[told.OPTIMISER], 12 / 8)
-    assert near(parts[GRADIENTS], 2 / 8)
-    assert near(parts[told.WEIGHTS] - 2 * 5 * 10**8, 2 / 8)
-    assert parts[told.BUFFERS] == 2 * 5 * 10**8
-    # a layer keeps at least its input, what its norms, projections and gate make of it, and a mask
-    assert parts[ACTIVATIONS] > 32 * 8192 * 2 * (6 * 4096 + 3 * 14336 + 8192)
+    assert near(parts[told.WEIGHTS], weights * PARAMETERS)
+    spread = parts[told.OPTIMISER] + parts[GRADIENTS]
+    assert near(spread, (12 + 2) / 8 * PARAMETERS + (4 + 4) * at_once - (stage == "2") * 2 / 8 * PARAMETERS)
+    bucket = 2 * 5 * 10**8  # stage 3 keeps it for good
+    assert near(found.device.total - spread - parts[told.WEIGHTS], told.OF_GPU + (stage == "3") * bucket)
 
 
-@pytest.mark.parametrize(("stage", "offload", "on_gpu", "on_host"), [
-    ("1", "none", 2 + 12 / 8, 0), ("2", "none", 2 + 12 / 8, 0), ("2", "optimizer", 2, 12 / 8),
-    ("3", "all", 0, 2 / 8 + 12 / 8),
-])  # fmt: skip
-def test_what_is_where(llama_8b: str, stage: Any, offload: Any, on_gpu: float, on_host: float) -> None:
-    """Weights and the optimiser's state while a worker saves, when nothing else is held twice."""
-    config = TrainConfig(method="full", length=64, batch=8, zero=ZeroConfig(stage, offload))
-    found = memory(config, llama_8b, 8, gpu=True)
+def test_what_is_offloaded_is_in_the_machine(llama_8b: str) -> None:
+    found = of_8b(llama_8b, "2", "optimizer")
+    assert told.OPTIMISER not in found.device.parts
+    assert near(found.device.parts[told.WEIGHTS], 2 * PARAMETERS)
     assert found.host
-    assert found.host.when == told.SAVING
-    assert near(found.host.parts[told.CHECKPOINT], 12 / 8) or stage == "3"
-    assert near(_state(found.host.parts), on_host) or not on_host
-    assert found.device.parts.get(told.OPTIMISER, 0) == 0 or offload == "none"
-    if offload == "none":
-        assert found.device.when in (told.STEPPING, told.COMPUTING)
-        assert near(found.device.parts[told.WEIGHTS], 2)
-    assert found.device.total > on_gpu * LLAMA_8B
+    assert near(found.host.parts[told.OPTIMISER], 12 / 8 * PARAMETERS)
 
 
-def _state(parts: dict[str, int]) -> int:
-    return parts.get(told.WEIGHTS, 0) + parts.get(told.OPTIMISER, 0)
+def test_a_whole_model_is_on_each_device_before_it_is_spread(llama_8b: str) -> None:
+    found = of_8b(llama_8b, "3", "all")
+    assert found.device.when == told.STARTING
+    assert near(found.device.total, told.OF_GPU + 2 * PARAMETERS)
+    assert found.host
+    assert near(found.host.parts[told.WEIGHTS], 2 / 8 * PARAMETERS)
+
+
+def test_adapters(llama_8b: str) -> None:
+    found = memory(TrainConfig(**LORA, length=64, batch=1), llama_8b, 1, gpu=True)
+    one = 2 * (4096 + 4096) + 2 * (4096 + 1024) + 3 * (4096 + 14336)
+    assert found.trained == 32 * 16 * one
+    assert found.parameters == PARAMETERS + found.trained
+    assert near(found.device.parts[told.OPTIMISER], 12 * found.trained)
+
+
+def test_activations_grow_with_tokens_and_attention_with_their_square(tmp_path: Path) -> None:
+    LlamaConfig(**MODEL).save_pretrained(tmp_path)  # type: ignore[no-untyped-call]
+
+    def held(**settings: Any) -> int:
+        return memory(TrainConfig(**LORA, batch=4, **settings), str(tmp_path), 1, gpu=True).device.parts[
+            ACTIVATIONS
+        ]
+
+    assert held(length=512, micro=4) == pytest.approx(4 * held(length=512, micro=1), rel=0.01)
+    # flash attention keeps 6 layers' masks of 2 bytes less, and one of a byte; and keys and values not repeated
+    tokens = 2048
+    masks, repeated = (6 * 2 + 1) * tokens**2, 6 * tokens * 2 * 2 * 256
+    less = held(length=tokens, micro=1) - held(length=tokens, micro=1, attention="flash_attention_2")
+    assert less == pytest.approx(masks + repeated, rel=0.1)
+    # eager attention keeps 8 heads' weights in bf16, and their softmax in fp32
+    more = held(length=1024, micro=1, attention="eager") - held(length=1024, micro=1)
+    assert more > 6 * 8 * 1024**2 * 2
+    assert held(length=1024, micro=1, recompute=True) < held(length=1024, micro=1) / 4
+
+
+def test_of_a_model_that_chooses_experts_it_is_not_told(tmp_path: Path) -> None:
+    MixtralConfig(**TINY, num_local_experts=4).save_pretrained(tmp_path)  # type: ignore[no-untyped-call]
+    with pytest.raises(Unknown, match="DynamicOutputShape"):
+        memory(TrainConfig(**LORA, length=64, batch=1), str(tmp_path), 1, gpu=False)

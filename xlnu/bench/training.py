@@ -153,6 +153,32 @@ class World:
         rate: float = self._alone(self.folder, "products")
         return rate
 
+    def benches(self) -> list[Bench]:
+        return [
+            Bench(
+                name="train",
+                baseline="bare PyTorch loop",
+                goal=0.95,
+                unit="tokens/s",
+                higher_is_better=True,
+                ours=lambda: step_by_step(self.run("ours")),
+                theirs=lambda: step_by_step(self.run("bare")),
+                limit="the model's matrix products alone",
+                ceiling=self.products,
+            ),
+            Bench(
+                name="train",
+                baseline="transformers Trainer",
+                goal=2,
+                unit="tokens/s",
+                higher_is_better=True,
+                ours=lambda: in_all(self.run("ours")),
+                theirs=lambda: in_all(self.run("trainer")),
+                limit="the model's matrix products alone",
+                ceiling=self.products,
+            ),
+        ]
+
     def _alone(self, folder: Path, what: str) -> Any:
         code = f"from xlnu.bench.training import alone; alone({str(folder)!r}, {what!r}, {self.cores})"
         return json.loads(python("-c", code)[1].splitlines()[-1])  # DeepSpeed's log comes before it
@@ -386,28 +412,4 @@ LLAMA_110M = Shape()
 
 
 def benches(shape: Shape = LLAMA_110M) -> list[Bench]:
-    world = World(shape)
-    return [
-        Bench(
-            name="train",
-            baseline="bare PyTorch loop",
-            goal=0.95,
-            unit="tokens/s",
-            higher_is_better=True,
-            ours=lambda: step_by_step(world.run("ours")),
-            theirs=lambda: step_by_step(world.run("bare")),
-            limit="the model's matrix products alone",
-            ceiling=world.products,
-        ),
-        Bench(
-            name="train",
-            baseline="transformers Trainer",
-            goal=2,
-            unit="tokens/s",
-            higher_is_better=True,
-            ours=lambda: in_all(world.run("ours")),
-            theirs=lambda: in_all(world.run("trainer")),
-            limit="the model's matrix products alone",
-            ceiling=world.products,
-        ),
-    ]
+    return World(shape).benches()

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from xlnu.errors import UserError
 from xlnu.evaluate import flores, mkqa
 from xlnu.evaluate.identify import Identifier
 from xlnu.evaluate.questions import FROM_SOURCE, QA, TO_SOURCE, EvaluateConfig
@@ -39,7 +38,9 @@ class Judge:
         return {language.label: language for language in (self.source, *self.languages)}
 
 
-def judge(config: EvaluateConfig, source: Language, languages: Sequence[Language]) -> Judge:
+def judge(
+    config: EvaluateConfig, source: Language, languages: Sequence[Language], declared: Sequence[Language]
+) -> Judge:
     """What languages look like is learned from FLORES's dev, which nobody is tested on then."""
     texts = {}
     for language in (source, *languages):
@@ -52,10 +53,9 @@ def judge(config: EvaluateConfig, source: Language, languages: Sequence[Language
         known[language.label] = "high" if language.xlmr else "low"
     asked = {language.code: language.label for language in languages}
     for name, level in config.resources.items():
-        language = resolve(name, languages)
-        if language.code not in asked:
-            raise UserError(f"evaluate.resources: {name} is none of the languages")
-        known[asked[language.code]] = level
+        code = resolve(name, declared).code
+        if code in asked:  # settings that many jobs share may name more
+            known[asked[code]] = level
     return Judge(source, tuple(languages), Identifier(texts), known | {source.label: "source"})
 
 

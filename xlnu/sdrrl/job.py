@@ -7,6 +7,7 @@ import copy
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -18,7 +19,7 @@ from xlnu.errors import UserError
 from xlnu.evaluate import answers, questions
 from xlnu.evaluate.questions import EvaluateConfig
 from xlnu.evaluate.scores import Judge, Said, judge
-from xlnu.languages import Language
+from xlnu.languages import Language, resolve, resolve_all
 from xlnu.manifest import CARD
 from xlnu.report.document import Score
 from xlnu.run import Run, print_out
@@ -63,6 +64,11 @@ class _World:
     built: Built | None
     declared: tuple[Language, ...]
 
+    @cached_property
+    def judge(self) -> Judge:
+        languages = resolve_all(self.config.languages, self.declared)
+        return judge(self.config.evaluate, resolve(self.config.source, self.declared), languages, self.declared)
+
 
 class _Trial:
     """One arm under one seed: its steps, and what they came to."""
@@ -83,6 +89,7 @@ class _Trial:
         if config.evaluate.on:
             about, ask = config.evaluate, config.transfer.ask
             self.asked = [questions.step(about, ask, self.made.source, self.made.languages)]
+            self.judge = world.judge
             self.asking = answers.steps(about, self.asked[0], *self._after())
 
     def _after(self) -> tuple[Checkpoint | Step, Checkpoint | None]:
@@ -109,11 +116,11 @@ class _Trial:
             self.checkpoint, MEANING[self.arm], progress, languages, chosen, examples(packs), licences, scores
         )
 
-    def said(self, results: dict[str, Result], judge: Judge) -> Said:
+    def said(self, results: dict[str, Result]) -> Said:
         objective = OBJECTIVES[self.config.train.objective] if self.training else None
         columns = [name for name in answers.ANSWERS.names if name not in ("id", "reject", "prompt")]
         table = results[self.asking[-1].address].table(columns)
-        return Said(self.arm, objective, self.config.transfer.seed, table, judge)
+        return Said(self.arm, objective, self.config.transfer.seed, table, self.judge)
 
     def leave(self, results: dict[str, Result], scores: Sequence[Score], run: Run) -> Cost:
         """Its card, with the scores, beside its model, and how it was trained in the job's folder."""
@@ -165,8 +172,7 @@ def work(config: SdrrlConfig, run: Run) -> None:
     for trial in trials:
         own = list[Score]()
         if trial.asking:
-            made = trial.made
-            said.append(trial.said(results, judge(trial.config.evaluate, made.source, made.languages)))
+            said.append(trial.said(results))
             run.display.say(f"scores: {trial.name}")
             own = said[-1].scores()
         scores += own

@@ -229,11 +229,11 @@ def _watching(ledger: Ledger) -> Any:
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils._pytree import tree_leaves
 
-    class Watch(TorchDispatchMode):
+    class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Tells the ledger of each storage when it is made, and when it is gone."""
 
         def __init__(self) -> None:
-            super().__init__()
+            super().__init__()  # type: ignore[no-untyped-call]
             self.label = ACTIVATIONS
             self.seen = weakref.WeakKeyDictionary[Any, tuple[list[str], int]]()
 

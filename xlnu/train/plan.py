@@ -103,18 +103,26 @@ def _lack(found: Memory, where: Place) -> str:
     return ""
 
 
-def _way_out(config: TrainConfig, folder: str, where: Place) -> tuple[Change, int]:
+def _way_out(config: "TrainConfig", folder: str, where: Place) -> tuple[Change, int]:
     """The first change with which it fits, and 0; or the greatest, and the bytes it still needs."""
-    change: Change = {}
-    for change in _changes(config, where):
+
+    def fits(change: Change) -> bool:
         try:
             memory(
                 _changed(config, change), folder, where.workers,
                 gpu=where.gpu, limit=where.device, host_limit=where.host,
             )  # fmt: skip
         except (Full, UserError):
-            continue
-        return change, 0
+            return False
+        return True
+
+    change: Change = {}
+    for change in _changes(config, where):
+        if fits(change):
+            for name in list(change):  # what came before it may not be needed
+                less = {other: value for other, value in change.items() if other != name}
+                change = less if less and fits(less) else change
+            return change, 0
     return change, memory(_changed(config, change), folder, where.workers, gpu=where.gpu).device.total
 
 
@@ -122,13 +130,13 @@ def _changes(config: TrainConfig, where: Place) -> Iterator[Change]:
     """What costs least comes first: time, then workers' talk; what changes the result comes last. Each by itself,
     then with all that came before.
     """
-    alike = [
+    alike: list[list[Change]] = [
         [{"micro": micro} for micro in _halves(config.micro, 1) if not config.batch % (micro * where.workers)],
         [] if config.recompute else [{"recompute": True}],
         [{"zero.stage": str(stage)} for stage in range(int(config.zero.stage) + 1, 4) if where.workers > 1],
         _offloads(config, where),
     ]
-    others = [
+    others: list[list[Change]] = [
         [] if config.method == "lora" else [{"method": "lora"}],
         [{"length": length} for length in _halves(config.length, SHORTEST)],
     ]
