@@ -20,6 +20,11 @@ def cluster() -> Iterator[dict[str, str]]:
     ray = str(Path(sys.executable).with_name("ray"))
     with tempfile.TemporaryDirectory(prefix="ray") as folder:
         environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+        # what a killed compiler of extensions leaves behind: who waits for it waits for ever
+        environment["TORCH_EXTENSIONS_DIR"] = f"{folder}/extensions"
+        lock = Path(folder, "extensions", "deepspeed_shm_comm", "lock")
+        lock.parent.mkdir(parents=True)
+        lock.touch()
         command = [ray, "start", "--head", "--port=0", "--include-dashboard=false", "--num-cpus=3", "--block"]
         head = subprocess.Popen(
             [*command, f"--temp-dir={folder}"],

@@ -20,7 +20,7 @@ from xlnu.train.order import Order
 from xlnu.train.packs import Index
 from xlnu.train.schedule import share
 from xlnu.train.tuned import LoraConfig, Numbers, load
-from xlnu.train.zero import ZeroConfig, configuration
+from xlnu.train.zero import ZeroConfig, compile_nothing, configuration
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -140,6 +140,7 @@ def _worker(rank: int, workers: int, port: int, world: World, runs: Sequence[tup
     import deepspeed
 
     torch.set_num_threads(1)
+    compile_nothing()
     deepspeed.init_distributed("gloo")
     for one in runs:
         run(rank, workers, world, *one)

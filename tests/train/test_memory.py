@@ -26,7 +26,7 @@ from xlnu.train.order import Order
 from xlnu.train.packs import PACKS, Index, index
 from xlnu.train.passes import ACTIVATIONS, GRADIENTS, Unknown
 from xlnu.train.tuned import LoraConfig, load
-from xlnu.train.zero import ZeroConfig, configuration
+from xlnu.train.zero import ZeroConfig, compile_nothing, configuration
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -111,6 +111,7 @@ def measure(rank: int, workers: int, port: int, folder: Path, cases: dict[str, T
     import deepspeed
 
     torch.set_num_threads(1)
+    compile_nothing()
     deepspeed.init_distributed("gloo")
     for name, config in cases.items():
         packs = full_packs(folder / f"{name}-{rank}", config)

@@ -28,6 +28,7 @@ from xlnu.train.objective import Kind, Reliability, objective
 from xlnu.train.order import Order
 from xlnu.train.packs import Index
 from xlnu.train.tuned import LoraConfig, Numbers, load, separates
+from xlnu.train.zero import compile_nothing
 
 FOLDER = "training"  # in the store, beside the steps
 LESS = "take a smaller train.micro, train.recompute=true or train.zero.stage=3; the same command goes on from there"
@@ -284,6 +285,7 @@ def _engine(job: Job) -> tuple[Any, int, bool]:
     weights = [one for one in model.parameters() if one.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=job.pace.lr, betas=job.betas, weight_decay=job.weight_decay)
     apart = not job.attention.startswith("flash") and not separates(model)
+    compile_nothing()
     engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=job.deepspeed)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     return engine, pad, apart
