@@ -43,13 +43,17 @@ def cluster() -> Iterator[dict[str, str]]:
         head.communicate()
 
 
-def kill_one(name: str, chance: random.Random) -> bool:
-    """One of Ray's processes that do the work now: they are called by what they do."""
-    found = []
+def kill_one(name: str, chance: random.Random, cluster: dict[str, str]) -> bool:
+    """One of the cluster's processes that do the work now: they are called by what they do. Their parent is its
+    raylet, which has its folder in its arguments: other clusters on this machine are left alone.
+    """
+    found, own = [], str(Path(cluster["TORCH_EXTENSIONS_DIR"]).parent).encode()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if name.encode() in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
+                parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+                if own in Path("/proc", parent, "cmdline").read_bytes():
+                    found.append(int(folder.name))
     if not found:
         return False
     os.kill(chance.choice(found), signal.SIGKILL)

@@ -63,7 +63,7 @@ def test_killed_at_random_it_ends_with_the_same_weights(
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.communicate(timeout=chance.uniform(0.2, 0.95) * whole)
         saved = len(list(store.glob("training/*/step-*/state-*"))) > 1  # the last may be on its way
-        if kill % 2 == 0 and kill_one("ray::RayTrainWorker", chance):
+        if kill % 2 == 0 and kill_one("ray::RayTrainWorker", chance, cluster):
             workers += 1
         else:
             child.send_signal(signal.SIGKILL)

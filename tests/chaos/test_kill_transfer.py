@@ -74,7 +74,7 @@ def test_killed_at_random_it_ends_as_if_undisturbed(
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.communicate(timeout=chance.uniform(0.05, 0.95) * whole)
         there = parts(store)
-        if kill % 2 and kill_one("ray::MapWorker", chance):
+        if kill % 2 and kill_one("ray::MapWorker", chance, cluster):
             actors += 1
         else:
             child.send_signal(signal.SIGKILL)

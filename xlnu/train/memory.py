@@ -137,10 +137,12 @@ class _Step:
     def __init__(self, setup: Setup, model: Model, spread: _Spread, device: Ledger, host: Ledger) -> None:
         self.setup, self.model, self.spread, self.device, self.host = setup, model, spread, device, host
         self.width = 2 if setup.numbers == "bf16" else 4
-        every, self.sizes = [n for n, _ in model.sizes], [n for n, is_trained in model.sizes if is_trained]
-        self.all, self.trained, self.largest = sum(every), sum(self.sizes), max(self.sizes)
-        self.mine = -(-self.trained // spread.workers)
-        self.whole = sum(n for n in every if n <= spread.whole)
+        sizes, trained = [n for n, _ in model.sizes], [n for n, is_trained in model.sizes if is_trained]
+        workers = spread.workers
+        self.all, self.trained, self.largest = sum(sizes), sum(trained), max(trained)
+        self.mine = -(-self.trained // workers)
+        self.saved = max(sum(trained[rank::workers]) for rank in range(workers))
+        self.whole = sum(n for n in sizes if n <= spread.whole)
 
     def run(self) -> None:
         spread, device, host = self.spread, self.device, self.host
@@ -155,25 +157,8 @@ class _Step:
         else:
             self._one_or_two()
         self._phase(SAVING)
-        worst = max(range(spread.workers), key=lambda rank: self._saving(rank)[1])
-        gathered, kept, together = (12 * numbers for numbers in self._saving(worst))
-        if host is device:
-            device.hold_once(CHECKPOINT, together)
-        else:
-            device.hold_once(CHECKPOINT, gathered)
-            host.hold_once(CHECKPOINT, kept)
-
-    def _saving(self, rank: int) -> tuple[int, int, int]:
-        """As train.state.save has it: the most of what is gathered from all workers, of what is kept to be written,
-        and of both together. A parameter is gathered while the one before is still there.
-        """
-        before = gathered = kept = together = 0
-        for number, size in enumerate(self.sizes):
-            now = size if self.spread.stage else 0  # at stage 0 it is whole everywhere
-            gathered, together = max(gathered, before + now), max(together, kept + before + now)
-            kept += size * (number % self.spread.workers == rank)
-            together, before = max(together, kept + now), now
-        return gathered, kept, together
+        with device.holding(CHECKPOINT, 12 * self.largest if spread.stage else 0):  # gathered from all workers
+            host.hold_once(CHECKPOINT, 12 * self.saved)
 
     def _phase(self, name: str) -> None:
         self.device.phase = self.host.phase = name
