@@ -40,7 +40,7 @@ def drawn(folder: Path, pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
     assert files is not None
     step = parallel.step("parallel_swh_latn", files, config, ENGLISH, SWAHILI)
     made = steps.run([step], Store(str(folder / "store")), Display())
-    rows: list[dict[str, Any]] = made[step.name].table().to_pylist()
+    rows: list[dict[str, Any]] = made[step.address].table().to_pylist()
     return rows
 
 

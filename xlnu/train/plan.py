@@ -14,7 +14,7 @@ from typing import Any
 from xlnu import machine
 from xlnu.config import shown
 from xlnu.errors import UserError
-from xlnu.spread import PoolConfig
+from xlnu.spread import Placed, PoolConfig
 from xlnu.steps import Result
 from xlnu.train.build import TrainConfig, epochs
 from xlnu.train.memory import Held, Memory, memory
@@ -46,22 +46,22 @@ def here(pool: PoolConfig) -> Place:
     cores = machine.cores()
     cpus = pool.cpus or (1 if pool.gpus else cores)
     holds = max(1, min(cores // cpus, gpus // pool.gpus) if pool.gpus else cores // cpus)
-    workers = pool.actors or holds
-    return place(workers, min(workers, holds), *seen(bool(pool.gpus)))
+    placed = Placed(pool.actors or holds, cpus, pool.gpus)
+    return place(placed, min(placed.actors, holds), *seen())
 
 
-def seen(gpu: bool) -> tuple[int | None, int]:
-    """The bytes of a GPU, if there is one, and of the machine, where this is called: on a cluster by a worker."""
+def seen() -> tuple[int | None, int]:
+    """The bytes of a GPU, if there is one, and of the machine, where this is called: on a cluster in a worker."""
     import torch
 
-    there = gpu and torch.cuda.is_available()
+    there = torch.cuda.is_available()
     return (torch.cuda.get_device_properties(0).total_memory if there else None), _machine()
 
 
-def place(workers: int, beside: int, gpu: int | None, whole: int, *, gpus: bool = False) -> Place:
-    """`beside`: workers on one machine."""
+def place(placed: Placed, beside: int, gpu: int | None, whole: int) -> Place:
+    """Of what was seen. `beside`: workers on one machine."""
     part = round(KILLED * whole - OTHERS) // beside
-    return Place(workers, gpus or gpu is not None, gpu if gpus or gpu is not None else part, part)
+    return Place(placed.actors, bool(placed.gpus), gpu if placed.gpus else part, part)
 
 
 def _machine() -> int:
