@@ -1,5 +1,6 @@
 """What ran this: the device and the versions that stand in every manifest, report and bench."""
 
+import ctypes
 import importlib.metadata
 import os
 import platform
@@ -28,6 +29,17 @@ def cores() -> int:
     except (OSError, ValueError):
         return allowed
     return allowed if quota == "max" else min(allowed, max(1, int(quota) // int(period)))
+
+
+def keep_memory() -> None:
+    """What this process frees, it keeps for itself. As it stands, the C library gives large blocks back to the
+    system and asks for them anew, page by page and zeroed: in training on processors, a fifth of the time.
+    """
+    found = ctypes.CDLL(None)
+    if hasattr(found, "mallopt"):  # glibc's
+        trim_threshold, mmap_max, never = -1, -4, -1
+        found.mallopt(trim_threshold, never)
+        found.mallopt(mmap_max, 0)
 
 
 def processor() -> str:

@@ -25,6 +25,7 @@ from xlnu.tiny.build import Built
 pytestmark = pytest.mark.timeout(1800)
 
 TOP = Path(__file__).parents[2]
+TINY = TOP / "configs" / "tiny" / "transfer.yaml"
 KILLS = int(os.environ.get("XLNU_KILLS", "1"))
 FEW = [
     "instructions.at_most=90", "languages=[qaa_Latn, qag_Armn]", "transfer.parallel.pairs=20", "samples=2",
@@ -34,7 +35,7 @@ FEW = [
 
 def start(store: Path, cache: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
     settings = [f"run.store={store}", f"run.dir={store}-run", f"tiny.cache={cache}", *FEW]
-    command = [sys.executable, str(TOP / "jobs" / "demo.py"), *settings]
+    command = [sys.executable, str(TOP / "jobs" / "transfer.py"), "--config", str(TINY), *settings]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 
 

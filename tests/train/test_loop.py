@@ -92,7 +92,7 @@ def engine(world: World, stage: str, workers: int, micro: int, numbers: Numbers)
     optimizer = torch.optim.AdamW(model.parameters(), lr=PACE.lr, weight_decay=0.0)
     settings = configuration(
         ZeroConfig(stage=stage),  # type: ignore[arg-type]
-        micro=micro, batch=BATCH, workers=workers, clip=CLIP, bf16=numbers == "bf16",
+        micro=micro, batch=BATCH, workers=workers, clip=CLIP, bf16=numbers == "bf16", gpu=False,
     )  # fmt: skip
     made, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings)
     return made

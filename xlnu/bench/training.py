@@ -259,6 +259,7 @@ def _ours(folder: Path, shape: Shape) -> Steps:
     from torch.distributed import HashStore  # type: ignore[attr-defined]
 
     os.environ["LOCAL_RANK"] = "0"
+    machine.keep_memory()
     dist.init_process_group("gloo", store=HashStore(), rank=0, world_size=1)
     packs, order = _packs(folder, shape)
     nothing = index(Rows(packs.rows.store, (), (), rejected=True))
@@ -274,7 +275,7 @@ def _ours(folder: Path, shape: Shape) -> Steps:
         betas=(config.beta1, config.beta2),
         weight_decay=config.weight_decay,
         deepspeed=configuration(
-            config.zero, micro=shape.micro, batch=shape.batch, workers=1, clip=config.clip, bf16=False
+            config.zero, micro=shape.micro, batch=shape.batch, workers=1, clip=config.clip, bf16=False, gpu=False
         ),
         micro=shape.micro,
         order=order,

@@ -97,7 +97,7 @@ def check(config: TrainConfig) -> None:
         raise UserError(
             f"train.batch: {config.batch} is no multiple of {at_once}: train.micro for each of its workers"
         )
-    _deepspeed(config, None)
+    _deepspeed(config, None, gpu=False)
     logs.check()
     if config.attention == "flash_attention_2" and config.numbers == "fp32":
         raise UserError("train.attention: flash_attention_2 needs train.numbers=bf16")
@@ -107,7 +107,7 @@ def check(config: TrainConfig) -> None:
         raise UserError("train.pool.gpus: of one worker, which uses one; how many work is train.pool.actors")
 
 
-def _deepspeed(config: TrainConfig, workers: int | None) -> dict[str, Any]:
+def _deepspeed(config: TrainConfig, workers: int | None, *, gpu: bool) -> dict[str, Any]:
     return zero.configuration(
         config.zero,
         micro=config.micro,
@@ -115,6 +115,7 @@ def _deepspeed(config: TrainConfig, workers: int | None) -> dict[str, Any]:
         workers=workers,
         clip=config.clip,
         bf16=config.numbers == "bf16",
+        gpu=gpu,
     )
 
 
@@ -196,7 +197,7 @@ def _train(
         reliability=config.reliability,
         betas=(config.beta1, config.beta2),
         weight_decay=config.weight_decay,
-        deepspeed=_deepspeed(config, placed.actors),
+        deepspeed=_deepspeed(config, placed.actors, gpu=bool(placed.gpus)),
         micro=config.micro,
         order=Order(len(train), train.per_file, WINDOW, config.batch, epochs(config, len(train)), config.seed),
         pace=Pace(config.lr, config.warmup, config.decay, config.evaluate_every, config.patience, config.seed),

@@ -1,8 +1,8 @@
 """How much memory training takes: what DeepSpeed 0.19.8 holds and lets go in one optimizer step, retraced in bytes.
 
 Seen in its code and in measurements on processors, at stages 0 to 3, on one worker and on two. What it does not
-document, and what counts: a step keeps gradients twice while it flattens them, AdamW two states more (one on GPUs),
-and a bucket of gradients is copied before it is reduced.
+document, and what counts: a step keeps gradients twice while it flattens them, and a bucket of gradients is copied
+before it is reduced.
 
 **A GPU and a processor differ.** A GPU's memory is taken when it is asked for: a bucket of 500M numbers is 1 GB in
 bf16, however small the model. A machine's is taken when it is written to.
@@ -77,6 +77,7 @@ def memory(
         workers=workers,
         clip=config.clip,
         bf16=config.numbers == "bf16",
+        gpu=gpu,
     )
     device = Ledger(limit)
     host = Ledger(host_limit) if gpu else device
@@ -174,8 +175,6 @@ class _Step:
         device.add(OPTIMISER, 8 * self.trained)
         self._pass(None)
         device.hold_once(BUFFERS, width * min(self.trained, 500_000_000))
-        self._phase(STEPPING)
-        device.hold_once(OPTIMISER, 4 * self.trained if self.spread.gpu else 8 * self.largest)
         self.model.forget()
 
     def _one_or_two(self) -> None:
@@ -202,14 +201,10 @@ class _Step:
                         bucket.arrived(one.numel())
             bucket.end()
         self._phase(STEPPING)
-        if away:
-            state.hold_once(OPTIMISER, 8 * mine)
-            return
-        device.add(GRADIENTS, width * mine - device.now[GRADIENTS])
-        device.hold_once(GRADIENTS, (width + (4 if width < 4 else 0)) * mine)  # flattened, and made fp32
-        with device.holding(GRADIENTS, (4 - width) * mine):
-            device.hold_once(OPTIMISER, (4 if spread.gpu else 8) * mine)
-        device.add(GRADIENTS, -width * mine)
+        if not away:
+            device.add(GRADIENTS, width * mine - device.now[GRADIENTS])
+            device.hold_once(GRADIENTS, (width + (4 if width < 4 else 0)) * mine)  # flattened, and made fp32
+            device.add(GRADIENTS, -width * mine)
 
     def _three(self) -> None:
         spread, device, width, mine = self.spread, self.device, self.width, self.mine
@@ -233,10 +228,6 @@ class _Step:
         group = min(mine, spread.stepped)
         if not spread.optimiser_away:
             device.hold_once(GRADIENTS, (width + (4 if width < 4 else 0)) * group)
-            device.add(GRADIENTS, 4 * group)
-        state.hold_once(OPTIMISER, (4 if spread.gpu and state is device else 8) * group)
-        if not spread.optimiser_away:
-            device.add(GRADIENTS, -4 * group)
         device.add(WEIGHTS, width * max(0, gathered - self.whole))  # a look at the held-out loss leaves them there
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xlnu import machine
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.errors import Halt
 from xlnu.spread import LIVES, Placed, connect
@@ -234,6 +235,7 @@ def _train(job: Job, placed: Placed, board: Any) -> None:
 
     if not placed.gpus:
         os.environ["DS_ACCELERATOR"] = "cpu"
+        machine.keep_memory()
     import torch
 
     torch.set_num_threads(placed.cpus)  # Ray sets OMP_NUM_THREADS by itself
@@ -283,7 +285,9 @@ def _engine(job: Job) -> tuple[Any, int, bool]:
     torch.manual_seed(job.pace.seed)  # of adapters
     model = load(folder, job.numbers, job.lora, recompute=job.recompute, attention=job.attention)
     weights = [one for one in model.parameters() if one.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=job.pace.lr, betas=job.betas, weight_decay=job.weight_decay)
+    optimizer = torch.optim.AdamW(
+        weights, lr=job.pace.lr, betas=job.betas, weight_decay=job.weight_decay, fused=True
+    )
     apart = not job.attention.startswith("flash") and not separates(model)
     compile_nothing()
     engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=job.deepspeed)

@@ -32,6 +32,9 @@ NOT_THERE = {
         "it would change what is computed, and no result here would say so",
     ),
 }  # fmt: skip
+# Gradients that are reduced together. DeepSpeed's 500M make one bucket of all gradients of a smaller model: on
+# processors, whose memory is written to for the first time at every step, a tenth slower, and a fifth more memory.
+ON_PROCESSORS = 8_000_000
 
 
 @dataclass
@@ -58,11 +61,20 @@ def compile_nothing() -> None:
 
 
 def configuration(
-    config: ZeroConfig, *, micro: int, batch: int, workers: int | None, clip: float, bf16: bool
+    config: ZeroConfig, *, micro: int, batch: int, workers: int | None, clip: float, bf16: bool, gpu: bool
 ) -> dict[str, Any]:
     """What deepspeed.initialize is given; UserError where a user's JSON contradicts our settings. `workers`: None
     while nobody knows.
     """
+    made = _configuration(config, micro, batch, workers, clip, bf16)
+    if not gpu:
+        made["zero_optimization"].setdefault("reduce_bucket_size", ON_PROCESSORS)
+    return made
+
+
+def _configuration(
+    config: ZeroConfig, micro: int, batch: int, workers: int | None, clip: float, bf16: bool
+) -> dict[str, Any]:
     stage = int(config.stage)
     if stage == 0 and bf16:
         raise UserError(
