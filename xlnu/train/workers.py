@@ -176,7 +176,6 @@ def _told(work: Work, board: Any, job: Job, folder: Path | None) -> Iterator[Non
     import ray
 
     display = work.task.display
-    work.task.begin(job.order.steps, done=0, of=work.name)
     ended, seen, starts = threading.Event(), 0, 0
     logs = Logs(folder, work.write_part.address, job.told, display.say)
 
@@ -184,8 +183,11 @@ def _told(work: Work, board: Any, job: Job, folder: Path | None) -> Iterator[Non
         nonlocal seen, starts
         for step in ray.get(board.starts.remote(), timeout=10)[starts:]:
             starts += 1
-            if step:
-                display.say(f"{work.name}: goes on from step {step}")
+            if starts == 1:  # what it took until now says nothing of how long it will take
+                work.task.begin(job.order.steps, step, "steps", of=work.name)
+                seen = step
+            else:
+                display.say(f"{work.name}: going on from step {step:,}")
         for row in ray.get(board.take.remote(seen), timeout=10):
             work.task.advance(int(row["step"]) - seen, int(row["tokens"]))
             seen = int(row["step"])

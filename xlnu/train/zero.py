@@ -109,8 +109,9 @@ def _configuration(
             raise UserError(f"train.zero.json: {config.json}: take {name!r} out: {instead}")
     for name, instead in OURS.items():
         said, is_so = _at(theirs, name), _at(ours, name)
+        is_so = "none" if is_so is None else is_so  # DeepSpeed's word for what is not offloaded
         unknown = workers is None and name == "gradient_accumulation_steps"
-        if said not in (None, "auto") and not unknown and said != (is_so if is_so is not None else "none"):
+        if said not in (None, "auto") and not unknown and said != is_so:
             raise UserError(
                 f"train.zero.json: {config.json}: {name} is {said} there and {is_so} by {instead}: say it once"
             )
