@@ -80,6 +80,7 @@ def test_what_cannot_be_trained_is_said_before_any_work(tiny: Built, tmp_path: P
             ["english.engine=echo"],
             "sdrrl: english.engine: echo has no checkpoint here to train; take ct2, hf or vllm",
         ),
+        (["train.pool.gpus=1"], "sdrrl: train.pool.gpus: 1, and this machine has none"),
         (["train.objective=fkl"], "sdrrl: train.objective: fkl needs train.method=lora: the teacher is the same"),
         (
             ["train.zero.stage=2", "train.zero.offload=all"],

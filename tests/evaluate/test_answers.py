@@ -101,6 +101,18 @@ def test_what_is_asked_is_in_the_files_words(tiny: Built, tmp_path: Path) -> Non
     assert keys["eng_Latn"] == keys["qaa_Latn"], "one example has one key in all languages"
 
 
+def test_a_sentence_that_stands_there_twice_is_two_examples(tiny: Built, tmp_path: Path) -> None:
+    (tmp_path / "flores" / "devtest").mkdir(parents=True)
+    for path in (tiny.data / "flores" / "devtest").glob("*.devtest"):
+        (tmp_path / "flores" / "devtest" / path.name).write_text(2 * path.read_text())
+    source, other = languages()
+    about = config(tiny)
+    about.flores, about.at_most = str(tmp_path / "flores"), 0
+    ask = questions.step(about, AskConfig(), source, [other])
+    rows = steps.run([ask], Store(str(tmp_path / "store")), Display())[ask.address].table().to_pylist()
+    assert len({row["id"] for row in rows}) == len(rows) > 0
+
+
 def test_other_words_are_other_questions_and_a_place_is_not(tiny: Built, tmp_path: Path) -> None:
     moved = tmp_path / "moved.jsonl"
     moved.write_bytes((tiny.data / "mkqa" / "mkqa.jsonl").read_bytes())

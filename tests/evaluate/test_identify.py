@@ -60,8 +60,8 @@ def test_lines_that_do_not_belong_together_are_not_taken_for_pairs(tmp_path: Pat
     (tmp_path / "dev" / "eng_Latn.dev").write_text("one\ntwo\n")
     english, swahili, french = (resolve(code) for code in ("eng_Latn", "swh_Latn", "fra_Latn"))
     assert flores.pairs(tmp_path, "dev", english, french) == []
-    (tmp_path / "dev" / "swh_Latn.dev").write_text("moja\nmbili\n")
-    assert flores.pairs(tmp_path, "dev", english, swahili) == [("one", "moja"), ("two", "mbili")]
+    (tmp_path / "dev" / "swh_Latn.dev").write_text("mo\u2028ja\nmbili\n")
+    assert flores.pairs(tmp_path, "dev", english, swahili) == [("one", "mo\u2028ja"), ("two", "mbili")]
     (tmp_path / "dev" / "swh_Latn.dev").write_text("moja\n")
     with pytest.raises(Exception, match="eng_Latn has 2 lines and swh_Latn 1"):
         flores.pairs(tmp_path, "dev", english, swahili)

@@ -76,6 +76,14 @@ def test_it_is_read_as_it_is_published(tmp_path: Path) -> None:
         list(mkqa.read(tmp_path / "broken.gz", languages))
 
 
+@pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: data[:40] + b"00000000" + data[48:]])
+def test_a_file_that_is_cut_or_damaged_is_named(tmp_path: Path, damage: Any) -> None:
+    path = tmp_path / "mkqa.jsonl.gz"
+    path.write_bytes(damage(gzip.compress(json.dumps(record()).encode() * 3, mtime=0)))
+    with pytest.raises(UserError, match=r"mkqa\.jsonl\.gz: cannot be read"):
+        list(mkqa.read(path, [resolve("eng_Latn")]))
+
+
 def test_a_line_that_is_none_is_named(tmp_path: Path) -> None:
     for broken, why in (
         ("no object", "there must be queries, answers"),

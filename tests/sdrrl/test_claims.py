@@ -29,9 +29,17 @@ def row(kind: str, label: str, number: int, said: str, right: str) -> dict[str, 
     }  # fmt: skip
 
 
-def said(mode: Any, swahili: float, english: float = 1.0, *, seed: int = 0, objective: str | None = "hard") -> Said:
-    """A model that answers shares of 200 questions, and translates word for word."""
-    n, rows = 200, list[dict[str, Any]]()
+def said(
+    mode: Any,
+    swahili: float,
+    english: float = 1.0,
+    *,
+    seed: int = 0,
+    objective: str | None = "hard",
+    n: int = 200,
+) -> Said:
+    """A model that answers shares of n questions, and translates word for word."""
+    rows = list[dict[str, Any]]()
     for label, share in (("swh_Latn", swahili), ("eng_Latn", english)):
         rows += [row("qa", label, i, "ndiyo" if i < share * n else "hapana", "ndiyo") for i in range(n)]
     for kind in ("to_source", "from_source"):
@@ -66,6 +74,13 @@ def test_a_difference_that_examples_could_make_is_none() -> None:
     rows = [{**each, "said": "ndiyo" if each["said"] == "hapana" else "hapana"} for each in other.table.to_pylist()]
     unlike = Said("no_switch", "hard", 0, pa.Table.from_pylist(rows, schema=ANSWERS), JUDGE)
     assert verdicts(unlike, said("sdrrl", 0.55))[claim] is None, "as much better, but in half of them worse"
+
+
+def test_a_few_examples_prove_nothing() -> None:
+    """Of one, drawn again, all are alike."""
+    for n, holds in ((1, None), (29, None), (30, True)):
+        found = claims([said("before", 0, n=n), said("sdrrl", 1, n=n)])
+        assert found[0].holds is holds
 
 
 def test_only_runs_of_one_seed_are_compared() -> None:

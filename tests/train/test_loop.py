@@ -56,14 +56,14 @@ def world(tiny: Built, tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(str(tiny.llm), train, held_out, folder)
 
 
-def plain(world: World) -> tuple[list[float], dict[str, torch.Tensor]]:
+def plain(world: World) -> tuple[list[float], list[float], dict[str, torch.Tensor]]:
     """Without DeepSpeed, Ray, packs by the row, hooks or shares: one worker, one pack after another."""
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(0)
     model: Any = AutoModelForCausalLM.from_pretrained(world.model, dtype=torch.float32)
     optimizer = torch.optim.AdamW(model.parameters(), lr=PACE.lr, weight_decay=0.0)
-    feed, losses = world.feed(0, 1, 1), []
+    feed, losses, norms = world.feed(0, 1, 1), list[float](), list[float]()
     for step in range(feed.steps):
         for group in optimizer.param_groups:
             group["lr"] = PACE.lr * share(step, feed.steps, PACE.warmup, PACE.decay)
@@ -78,18 +78,18 @@ def plain(world: World) -> tuple[list[float], dict[str, torch.Tensor]]:
                 learned += len(one.example.ids) - one.example.prompt
         loss = torch.stack(sums).sum() / learned
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+        norms.append(float(torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)))
         optimizer.step()
         optimizer.zero_grad()
         losses.append(float(loss))
-    return losses, {name: one.detach() for name, one in model.named_parameters()}
+    return losses, norms, {name: one.detach() for name, one in model.named_parameters()}
 
 
 def engine(world: World, stage: str, workers: int, micro: int, numbers: Numbers) -> Any:
     import deepspeed
 
     model = load(world.model, numbers, None, recompute=False, attention="sdpa")
-    optimizer = torch.optim.AdamW(model.parameters(), lr=PACE.lr, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=PACE.lr, weight_decay=0.0, fused=True)
     settings = configuration(
         ZeroConfig(stage=stage),  # type: ignore[arg-type]
         micro=micro, batch=BATCH, workers=workers, clip=CLIP, bf16=numbers == "bf16", gpu=False,
@@ -111,7 +111,7 @@ def run(
     """From the beginning, or from the state in the folder `start`; every evaluation's state is kept."""
     made = engine(world, stage, workers, micro, numbers)
     data, held_out = world.feed(rank, workers, micro), world.held(rank, workers, micro)
-    judge, progress, losses = Sft(made), Progress(), dict[int, float]()
+    judge, progress, losses, norms = Sft(made), Progress(), dict[int, float](), dict[int, float]()
     if start:
 
         def first_step() -> None:
@@ -128,10 +128,12 @@ def run(
 
     def told(row: dict[str, float]) -> None:
         losses[int(row["step"])] = row["loss"]
+        norms[int(row["step"])] = row["grad_norm"]
 
     fit(made, objective(made, "sft", "none", data.steps), data, held_out, judge, PACE, progress, checkpoint, told)
     if rank == 0:
         torch.save(losses, world.out / out / "losses")
+        torch.save(norms, world.out / out / "norms")
 
 
 def _worker(rank: int, workers: int, port: int, world: World, runs: Sequence[tuple[Any, ...]]) -> None:
@@ -154,8 +156,8 @@ def spawn(workers: int, world: World, *runs: tuple[Any, ...]) -> None:
     spawning.spawn(_worker, (workers, port, world, runs), nprocs=workers)
 
 
-def losses(world: World, out: str) -> dict[int, float]:
-    found: dict[int, float] = torch.load(world.out / out / "losses")
+def losses(world: World, out: str, what: str = "losses") -> dict[int, float]:
+    found: dict[int, float] = torch.load(world.out / out / what)
     return found
 
 
@@ -176,11 +178,13 @@ def two_workers(world: World) -> World:
 
 @pytest.mark.parametrize("name", ["zero0", "zero1", "zero2", "zero3", "large"])
 def test_every_stage_is_the_plain_loop(two_workers: World, name: str) -> None:
-    expected, final = plain(two_workers)
+    expected, norms, final = plain(two_workers)
     found = losses(two_workers, name)
     assert sorted(found) == list(range(1, len(expected) + 1))
     assert max(abs(found[i + 1] - loss) for i, loss in enumerate(expected)) < 1e-5
     assert expected[-1] < 0.9 * expected[0], "it learns"
+    told = losses(two_workers, name, "norms")
+    assert max(abs(told[i + 1] / norm - 1) for i, norm in enumerate(norms)) < 1e-4
     last = weights(two_workers, name)
     assert max(float((last[each] - final[each]).abs().max()) for each in final) < 1e-5
 
@@ -198,7 +202,7 @@ def test_in_bf16_every_stage_learns_alike_and_goes_on_as_if_undisturbed(world: W
     stages = ("1", "2", "3")
     spawn(2, world, *((stage, 2, f"bf16-{stage}", "", "bf16") for stage in stages))
     spawn(2, world, *((stage, 2, f"bf16-{stage}-again", f"bf16-{stage}/6", "bf16") for stage in stages))
-    expected, _ = plain(world)
+    expected, *_ = plain(world)
     for stage in stages:
         found, again = losses(world, f"bf16-{stage}"), losses(world, f"bf16-{stage}-again")
         assert max(abs(found[i + 1] / loss - 1) for i, loss in enumerate(expected)) < 0.02

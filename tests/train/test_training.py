@@ -16,6 +16,7 @@ from xlnu.engines.ct2 import Ct2Generator, convert
 from xlnu.engines.hf import HfGenerator
 from xlnu.errors import Halt, UserError
 from xlnu.tiny.build import Built
+from xlnu.train.workers import died
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("ray_here")]
 
@@ -107,6 +108,16 @@ def test_it_stops_early_and_the_best_is_what_it_leaves(tiny: Built, tmp_path: Pa
         total, learned = total + float(loss) * row["learned"], learned + row["learned"]
     assert abs(total / learned - told["best"]) < 1e-3
     assert abs(looks[max(looks)] - told["best"]) > 1e-2, "else the last would do as well"
+
+
+def test_a_dead_worker_is_told_from_a_fault_of_ours() -> None:
+    from ray.exceptions import ActorDiedError
+    from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
+    from ray.train.v2.api.exceptions import WorkerGroupError
+
+    dead = WorkerHealthCheckFailedError("A worker health check failed.", ActorDiedError())
+    assert died(WorkerGroupError("", {0: ValueError("ours"), 1: dead}))
+    assert not died(WorkerGroupError("", {0: ValueError("ours")}))
 
 
 def test_a_loss_that_is_no_number_stops_it_with_the_rows(tiny: Built, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ def sentences(folder: Path, split: str, language: Language) -> list[str] | None:
     """A language's sentences; None where FLORES has it not, or the folder has not the split."""
     path = place(folder, split, language)
     try:
-        return path.read_text(encoding="utf-8").splitlines() if path.is_file() else None
+        return path.read_text(encoding="utf-8").removesuffix("\n").split("\n") if path.is_file() else None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
 

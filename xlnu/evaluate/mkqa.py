@@ -8,6 +8,7 @@ import gzip
 import json
 import re
 import string
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -69,8 +70,10 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     raise ValueError(f"example_id {record['example_id']} stands there twice")
                 seen.add(str(record["example_id"]))
                 yield line, record
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or first_line(error)}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(
+            f"{path}: cannot be read: {getattr(error, 'strerror', None) or first_line(error)}"
+        ) from None
     except ValueError as error:
         raise UserError(f"{path}, line {line}: not as MKQA has it: {error}") from None
 

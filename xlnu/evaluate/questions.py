@@ -119,13 +119,13 @@ def _all(
     if config.flores:
         for language in languages:
             lines = flores.pairs(Path(config.flores).expanduser(), config.split, source, language)
-            for one, other in lines:
+            for number, (one, other) in enumerate(lines):
                 for kind, text, right, names in (
                     (TO_SOURCE, other, one, (language, source)),
                     (FROM_SOURCE, one, other, (source, language)),
                 ):
                     said = ask.translate.format(source=ask.name(names[0]), target=ask.name(names[1]), text=text)
-                    yield _row(FLORES, kind, language, row_id(one), said, [right])
+                    yield _row(FLORES, kind, language, row_id(number, one), said, [right])
 
 
 def _row(

@@ -15,6 +15,7 @@ from xlnu.sdrrl.arms import Arm
 
 PAPER = "SDRRL (arXiv 2402.12204); measure and threshold are ours"
 OURS = "xlnu"
+FEWEST = 30  # examples: below that an interval of what was drawn again proves nothing; of one, it has no width
 KEPT = 0.02  # of exact matches in the source language: what may be lost with the language kept all the same
 
 
@@ -109,7 +110,7 @@ def difference(
 
 
 def _claim(text: str, source: str, metric: Metric, found: Interval, allowed: float) -> Claim:
-    holds = True if found.low > -allowed else False if found.high < -allowed else None
+    holds = None if found.n < FEWEST else True if found.low > -allowed else False if found.high < -allowed else None
     evidence = (
         f"{metric.replace('_', ' ')}: a difference of {found.mean:+.3g} ({found.low:+.3g} to {found.high:+.3g}; "
         f"{found.n:,} examples)"

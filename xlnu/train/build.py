@@ -107,6 +107,15 @@ def check(config: TrainConfig) -> None:
         raise UserError("train.pool.gpus: of one worker, which uses one; how many work is train.pool.actors")
 
 
+def check_shares(config: TrainConfig, workers: int) -> None:
+    """Once it is known how many there are."""
+    if config.batch % (workers * config.micro):
+        raise UserError(
+            f"train.batch: {config.batch} cannot be shared among {workers} workers, each with "
+            f"train.micro={config.micro}: take a multiple of {workers * config.micro}, or train.pool.actors=1"
+        )
+
+
 def _deepspeed(config: TrainConfig, workers: int | None, *, gpu: bool) -> dict[str, Any]:
     return zero.configuration(
         config.zero,
@@ -182,11 +191,7 @@ def _train(
             raise UserError(f"{name}: every row was rejected: raise train.length={config.length}")
     connect(work.task.display)
     placed = place(config.pool)
-    if config.batch % (placed.actors * config.micro):
-        raise UserError(
-            f"train.batch: {config.batch} cannot be shared among {placed.actors} workers, each with "
-            f"train.micro={config.micro}: take a multiple of {placed.actors * config.micro}, or train.pool.actors=1"
-        )
+    check_shares(config, placed.actors)
     job = workers.Job(
         model=model,
         numbers=config.numbers,

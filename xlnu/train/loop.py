@@ -136,25 +136,35 @@ def _step(engine: Any, objective: Objective, data: Data, pace: Pace, step: int) 
     import torch
 
     rank, world = _place()
-    torch.manual_seed((pace.seed * 1_000_003 + step) * 4099 + rank)  # of dropout
+    torch.manual_seed(((pace.seed * 1_000_003 + step) * 4099 + rank) % 2**63)  # of dropout
     rate = _rate(pace, step, data.steps)
     for group in base(engine).param_groups:
         group["lr"] = rate
     engine.train()
     learned, total = data.learned(step), torch.zeros((), device=engine.device)
+    own: torch.Tensor | None = None
     seen, odd = list[str](), list[str]()
     for micro in data.micros(step):
         summed = objective.losses(micro).sum()
         # DeepSpeed takes the mean over workers and micro-batches; of unequal ones that is none over tokens
         engine.backward(summed * (world * engine.gradient_accumulation_steps() / learned))
+        if not engine.zero_optimization() and engine.is_gradient_accumulation_boundary():
+            own = _norm(engine)
         engine.step()
         total += summed.detach()
         seen += micro.ids
         odd += micro.ids if not math.isfinite(float(summed.detach())) else []
-    mean, norm = _sum(total) / learned, float(engine.get_global_grad_norm() or 0.0)
+    mean, norm = _sum(total) / learned, float(engine.get_global_grad_norm() if own is None else own)
     if not (math.isfinite(mean) and math.isfinite(norm)):
         raise Diverged(_why(step + 1, mean, norm, seen, odd))
     return mean, norm
+
+
+def _norm(engine: Any) -> "torch.Tensor":
+    """At stage 0, where DeepSpeed clips without telling by what: each worker has the gradients of all."""
+    import torch
+
+    return torch.nn.utils.get_total_norm([one.grad for one in engine.module.parameters() if one.grad is not None])
 
 
 def _rate(pace: Pace, step: int, steps: int) -> float:

@@ -47,11 +47,12 @@ def load(folder: str, numbers: Numbers, lora: LoraConfig | None, *, recompute: b
 def separates(model: Any) -> bool:
     """Whether the examples of a pack do not see one another: what is said in the second is the same to the last
     bit, whatever the first is. transformers masks by positions in most models, and in silence not at all in others
-    (BLOOM, XGLM, OPT, Falcon and Qwen2-MoE under sdpa).
+    (BLOOM, XGLM, OPT, Falcon and Qwen2-MoE under sdpa; GPT-2 under flash attention, which is given no positions).
     """
     import torch
 
     from xlnu.train.examples import Example
+    from xlnu.train.feed import moved
     from xlnu.train.packing import packed
 
     said = []
@@ -59,7 +60,7 @@ def separates(model: Any) -> bool:
     with torch.no_grad():
         for first in ([5, 6, 7, 8], [9, 8, 6, 5]):
             batch = packed([[Example(first, 1), Example([7, 5, 6, 9], 1)]], pad=0)
-            said.append(model(**batch.inputs()).logits[0, 4:])
+            said.append(model(**moved(batch, model.device).inputs()).logits[0, 4:])
     return torch.equal(*said)
 
 

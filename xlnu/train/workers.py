@@ -69,7 +69,6 @@ def train(work: Work, job: Job, placed: Placed, keep: int, logs: Path | None) ->
     """Train to the end, from wherever this step stands; `logs`: a folder for TensorBoard."""
     connect(work.task.display)
     import ray
-    from ray.exceptions import RayActorError
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
     from ray.train.v2.api.exceptions import WorkerGroupError
@@ -102,7 +101,7 @@ def train(work: Work, job: Job, placed: Placed, keep: int, logs: Path | None) ->
         try:
             result = _fit(trainer)
         except WorkerGroupError as error:
-            if not any(isinstance(one, RayActorError) for one in error.worker_failures.values()):
+            if not died(error):
                 raise  # a fault of ours, and its traceback says where
             raise Halt(f"{work.name}: workers died {LIVES} times, most often for want of memory; {LESS}") from None
     halted: Halt | None = ray.get(board.halted.remote())
@@ -116,6 +115,14 @@ def train(work: Work, job: Job, placed: Placed, keep: int, logs: Path | None) ->
         raise KeyboardInterrupt
     best = min(result.best_checkpoints or [], key=lambda pair: float(pair[1]["held_out_loss"]))
     return Trained(os.path.relpath(best[0].path, store.root), progress)
+
+
+def died(error: Any) -> bool:
+    """Whether a WorkerGroupError tells of a worker's death: Ray has a health check fail, and in it, of what."""
+    from ray.exceptions import RayActorError
+
+    failures = [getattr(one, "health_check_failure", one) for one in error.worker_failures.values()]
+    return any(isinstance(one, RayActorError) for one in failures)
 
 
 def _fit(trainer: Any) -> Any:
@@ -290,9 +297,12 @@ def _engine(job: Job) -> tuple[Any, int, bool]:
     optimizer = torch.optim.AdamW(
         weights, lr=job.pace.lr, betas=job.betas, weight_decay=job.weight_decay, fused=True
     )
-    apart = not job.attention.startswith("flash") and not separates(model)
+    flash = job.attention.startswith("flash")  # which is on GPUs alone, where the model is not yet
+    apart = not flash and not separates(model)
     compile_nothing()
     engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=job.deepspeed)
+    if flash:
+        apart = not separates(engine)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     return engine, pad, apart
 
