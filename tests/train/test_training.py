@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tests.train.worlds import rows, train
+from tests.train.worlds import rows, train, weights
 from xlnu.engines.base import Decoding
 from xlnu.engines.chat import question
 from xlnu.engines.ct2 import Ct2Generator, convert
@@ -59,6 +59,16 @@ def test_a_model_is_left_that_others_open(tiny: Built, tmp_path: Path) -> None:
     assert all(result.skipped for result in again.values())
     spread = train(tiny, tmp_path, epochs=4, micro=2, recompute=True)
     assert spread["model"].skipped, "how the work is done is no part of what it makes"
+
+
+def test_on_object_storage_it_is_the_same_model(tiny: Built, tmp_path: Path, s3: str) -> None:
+    """Packs, checkpoints and the model are read and written there by Ray's workers. Checkpoints are gone at the end."""
+    there, here = (train(tiny, store)["model"] for store in (s3, tmp_path / "store"))
+    one, other = weights(there), weights(here)
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    for model in (there, here):
+        assert not list(model.store.list("training")), "a state is six times a model"
 
 
 def test_adapters_are_pefts_and_the_merged_model_says_the_same(tiny: Built, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def packs(built: Built, folder: Path, length: int) -> tuple[Index, Index]:
     return index(train), index(held)
 
 
-def train(built: Built, store: Path, n: int = 120, **settings: Any) -> dict[str, Result]:
+def train(built: Built, store: Path | str, n: int = 120, **settings: Any) -> dict[str, Result]:
     config = TrainConfig(**{**SMALL, **settings})
     given = transfer(built, n)
     made = train_steps(config, find("english.model", str(built.llm)), given, lambda _packs, _progress: "# A test's")

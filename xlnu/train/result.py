@@ -27,17 +27,20 @@ class Wanted:
 def write(writer: Writer, state: str, wanted: Wanted) -> None:
     """Put the model of a saved state into the step's folder. It holds the model in memory once, in a worker."""
     with tempfile.TemporaryDirectory() as place:
-        saved, made = Path(place, "state"), Path(place, "made")
-        _fetched(writer.store, state, saved)
+        made = Path(place, "made")
         made.mkdir()
-        _save(saved, made, wanted)
+        _save(_here(writer.store, state, Path(place, "state")), made, wanted)
         _put(writer, made, wanted.card)
 
 
-def _fetched(store: Store, folder: str, place: Path) -> None:
+def _here(store: Store, folder: str, place: Path) -> Path:
+    """A folder on this machine's disk. What is on it is not copied: a state is six times a model in bf16."""
+    if store.local:
+        return Path(store.root, folder)
     place.mkdir()
     for entry in store.list(folder):
         store.fetch(entry.name, place / Path(entry.name).name)
+    return place
 
 
 def _save(saved: Path, made: Path, wanted: Wanted) -> None:
