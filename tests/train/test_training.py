@@ -62,7 +62,7 @@ def test_a_model_is_left_that_others_open(tiny: Built, tmp_path: Path) -> None:
 
 
 def test_on_object_storage_it_is_the_same_model(tiny: Built, tmp_path: Path, s3: str) -> None:
-    """Packs, checkpoints and the model are read and written there by Ray's workers. Checkpoints are gone at the end."""
+    """Packs, checkpoints and the model are read and written by Ray's workers. Checkpoints are gone at the end."""
     there, here = (train(tiny, store)["model"] for store in (s3, tmp_path / "store"))
     one, other = weights(there), weights(here)
     assert one.keys() == other.keys()
