@@ -22,7 +22,6 @@ print(resident() - before)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
 @pytest.mark.parametrize("keep", [False, True])
 def test_what_is_freed_is_kept(keep: bool) -> None:
     done = subprocess.run(
