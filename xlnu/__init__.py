@@ -3,4 +3,8 @@
 Importing this costs milliseconds: Ray, torch and transformers are imported where they are used.
 """
 
+from xlnu import auto
+
 __version__ = "0.1.0"
+
+auto.watch()

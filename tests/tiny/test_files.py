@@ -81,6 +81,23 @@ def nli(path: Path) -> list[dict[str, str]]:
     return [dict(zip(head, row, strict=True)) for row in rows]
 
 
+def tagged(path: Path) -> list[list[tuple[str, str]]]:
+    """The words and tags of each sentence, as readers of CoNLL's files take them."""
+    found: list[list[tuple[str, str]]] = [[]]
+    for line in lines(path):
+        if line:
+            word, tag = line.split(" ")
+            found[-1].append((word, tag))
+        else:
+            found.append([])
+    assert found.pop() == []  # the last sentence too ends in an empty line
+    return found
+
+
+def joined(words: list[tuple[str, str]]) -> str:
+    return " ".join(word for word, _ in words[:-1]) + words[-1][0]
+
+
 def sentences(text: str) -> list[str]:
     return re.split(r"(?<=[.?]) ", text)
 
@@ -466,6 +483,66 @@ def test_choices_are_as_in_belebele(world: World, folder: Path) -> None:
                 assert row[f"mc_answer{i}"] == world.by_code[code].word(bare[mine[f"mc_answer{i}"]]) + "."
 
 
+def test_names_are_tagged_as_in_masakhaner(world: World, folder: Path) -> None:
+    sizes = {"train": AMOUNTS.train, "dev": AMOUNTS.validation, "test": AMOUNTS.test}
+    part: dict[str, tasks.Split] = {"train": "train", "dev": "validation", "test": "test"}
+    people, towns = set(world.names.people), set(world.names.towns)
+    used: dict[str, set[str]] = {}
+    for split, n in sizes.items():
+        items = tagged(folder / f"ner/{SOURCE}/{split}.txt")
+        assert len(items) == n == len({joined(item) for item in items})
+        used[split] = set()
+        bare: Counter[str] = Counter()
+        for item in items:
+            words = [word for word, _ in item]
+            assert item[-1] in [(".", "O"), ("?", "O")]
+            assert [tag for _, tag in item] == [
+                "B-PER" if word in people else "B-LOC" if word in towns else "O" for word in words
+            ]
+            used[split] |= {word for word, tag in item if tag != "O"}
+            if words[-3] == "in":  # where it tells
+                assert item[-2][1] == "B-LOC"
+            else:
+                assert {*words} & {*tasks.UNTELLING, *map(w.third_person, tasks.UNTELLING)}
+                bare["food" if words[-2] in w.FOODS else item[-2][1]] += 1
+        assert bare == dict.fromkeys(("B-PER", "B-LOC", "food"), n // 6)
+        assert used[split] & people <= set(tasks.people(world, part[split]))
+        assert len(used[split] & towns) == {"train": 3, "dev": 1, "test": 2}[split]
+        assert {item[-1][0] for item in items} == {".", "?"}
+    assert not used["train"] & used["dev"] | used["train"] & used["test"] | used["dev"] & used["test"]
+    for code in CODES[1:]:
+        assert [path.name for path in (folder / "ner" / code).iterdir()] == ["test.txt"]
+        tongue = world.by_code[code]
+        stems = {"B-PER": {tongue.word(name) for name in people}, "B-LOC": {tongue.word(name) for name in towns}}
+        for mine, there in zip(items, tagged(folder / f"ner/{code}/test.txt"), strict=True):
+            assert Counter(tag for _, tag in mine if tag != "O") == Counter(tag for _, tag in there if tag != "O")
+            assert there[-1] == mine[-1]
+            for word, tag in there:
+                if tag != "O":
+                    bare_form = word in stems[tag]
+                    assert bare_form or (tongue.resource == "low" and any(map(word.startswith, stems[tag])))
+
+
+def test_holding_names_out_changes_no_training_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a translator would know less of towns than it did without this benchmark."""
+
+    def drawn() -> list[Any]:
+        world = World(SEED, AMOUNTS.people)  # nothing of it is cached
+        texts = [parallel_texts(world, AMOUNTS, tongue) for tongue in world.tongues]
+        return [texts, [unlabeled_texts(world, AMOUNTS, code) for code in CODES], instructions(world, AMOUNTS)]
+
+    held_out, before = files.held_out, drawn()
+
+    def without(world: World, amounts: Amounts) -> frozenset[Any]:
+        names = {text for texts in benchmarks(world, amounts).names.values() for text in texts}
+        assert len(names) == AMOUNTS.validation + AMOUNTS.test
+        assert names < held_out(world, amounts)
+        return held_out(world, amounts) - names
+
+    monkeypatch.setattr(files, "held_out", without)
+    assert drawn() == before
+
+
 def test_flores_is_line_by_line_the_same(world: World, folder: Path) -> None:
     for split in ("dev", "devtest"):
         assert sorted(path.name for path in (folder / "flores" / split).iterdir()) == sorted(
@@ -513,13 +590,13 @@ def test_questions_are_as_in_mkqa(world: World, folder: Path) -> None:
 
 def test_sets_draw_round_what_they_are_to_avoid(world: World) -> None:
     def whole(item: Any) -> set[Any]:
-        return {item.text} if hasattr(item, "text") else {item.passage}
+        return {item} if isinstance(item, tuple) else {item.text} if hasattr(item, "text") else {item.passage}
 
-    for draw in (tasks.topics, tasks.moods, tasks.choices):
-        first = draw(world, "train", 30)
+    for draw in (tasks.topics, tasks.moods, tasks.choices, tasks.names):
+        first: list[Any] = list(draw(world, "train", 30))
         avoid = frozenset(text for item in first for text in whole(item))
         assert len(avoid) == 30
-        second = draw(world, "train", 30, avoid)
+        second: list[Any] = list(draw(world, "train", 30, avoid))
         assert len(second) == 30
         assert avoid.isdisjoint(text for item in second for text in whole(item))
     pairs = tasks.entailments(world, "train", 30)
@@ -543,6 +620,9 @@ def held_out(folder: Path, code: str) -> Iterator[str]:
     for path in (folder / "choice").glob(f"*/{code}.jsonl"):
         if path.parent.name != "train":
             yield from (row[part] for row in json_lines(path) for part in ("flores_passage", "question"))
+    for path in (folder / "ner" / code).iterdir():
+        if path.stem != "train":
+            yield from map(joined, tagged(path))
     for split in ("dev", "devtest"):
         for line in lines(folder / f"flores/{split}/{code}.{split}"):
             yield from sentences(line)
@@ -563,6 +643,7 @@ def trained_on(folder: Path, code: str) -> Iterator[str]:
             yield from (row["premise"], row["hypo"])
         for each in json_lines(folder / f"choice/train/{SOURCE}.jsonl"):
             yield from (each["flores_passage"], each["question"])
+        yield from map(joined, tagged(folder / f"ner/{SOURCE}/train.txt"))
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -595,6 +676,7 @@ def test_all_training_draws_pass_over_what_is_held_out(
     pairs = tasks.entailments(world, "train", n, held)[:20]
     drawn |= {text for pair in pairs for text in (pair.premise, pair.hypothesis)}
     drawn |= {item.passage for item in tasks.choices(world, "train", n, held)[:20]}
+    drawn |= set(tasks.names(world, "train", n, held)[:20])
     assert {world.say(text, SOURCE) for text in drawn} <= set(trained_on(folder, SOURCE))
     monkeypatch.setattr(files, "held_out", lambda *_: frozenset(drawn))
     write_all(World(SEED, AMOUNTS.people), AMOUNTS, tmp_path)
@@ -633,6 +715,7 @@ def test_no_text_states_a_fact_of_a_person(world: World, folder: Path, code: str
     paths = [*(folder / "parallel").glob(f"*.{code}"), folder / f"unlabeled/{code}.txt"]
     paths += (folder / "flores").glob(f"*/{code}.*")
     said = {one for path in paths for line in lines(path) for one in sentences(line)}
+    said |= {joined(words) for path in (folder / "ner" / code).iterdir() for words in tagged(path)}
     assert stated.isdisjoint(said)
     if code == SOURCE:
         people = "|".join(world.names.people)

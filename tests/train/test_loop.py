@@ -14,7 +14,7 @@ from tests.train.worlds import packs
 from xlnu.tiny.build import Built
 from xlnu.train import state
 from xlnu.train.feed import Feed, Share
-from xlnu.train.loop import Pace, Progress, fit
+from xlnu.train.loop import Pace, Progress, Running, fit, step_of_nothing
 from xlnu.train.objective import Sft, objective
 from xlnu.train.order import Order
 from xlnu.train.packs import Index
@@ -111,15 +111,11 @@ def run(
     """From the beginning, or from the state in the folder `start`; every evaluation's state is kept."""
     made = engine(world, stage, workers, micro, numbers)
     data, held_out = world.feed(rank, workers, micro), world.held(rank, workers, micro)
-    judge, progress, losses, norms = Sft(made), Progress(), dict[int, float](), dict[int, float]()
+    progress, losses, norms = Progress(), dict[int, float](), dict[int, float]()
+    running = Running(data, held_out, objective(made, "sft", "none", data.steps), Sft(made))
     if start:
-
-        def first_step() -> None:
-            for one in data.nothing(made.gradient_accumulation_steps()):
-                made.backward(judge.losses(one).sum() * 0)
-                made.step()
-
-        progress = Progress(**state.load(made, world.out / start, first_step))
+        about = state.load(made, world.out / start, lambda: step_of_nothing(made, running))
+        progress = Progress(**about)
 
     def checkpoint(now: Progress, _measured: dict[str, float]) -> None:
         folder = world.out / out / str(now.step)
@@ -130,7 +126,7 @@ def run(
         losses[int(row["step"])] = row["loss"]
         norms[int(row["step"])] = row["grad_norm"]
 
-    fit(made, objective(made, "sft", "none", data.steps), data, held_out, judge, PACE, progress, checkpoint, told)
+    fit(made, running, PACE, progress, checkpoint, told)
     if rank == 0:
         torch.save(losses, world.out / out / "losses")
         torch.save(norms, world.out / out / "norms")

@@ -19,9 +19,9 @@ from xlnu.train import memory as told
 from xlnu.train import state
 from xlnu.train.build import TrainConfig
 from xlnu.train.feed import Feed, Share
-from xlnu.train.loop import Pace, Progress, fit
+from xlnu.train.loop import Pace, Progress, Running, fit
 from xlnu.train.memory import Memory, memory
-from xlnu.train.objective import objective
+from xlnu.train.objective import Sft, objective
 from xlnu.train.order import Order
 from xlnu.train.packs import PACKS, Index, index
 from xlnu.train.passes import ACTIVATIONS, GRADIENTS, Unknown
@@ -94,7 +94,7 @@ def train(config: TrainConfig, model: str, packs: Index, out: Path, rank: int, w
     data = Feed(packs, Order(len(packs), packs.per_file, 1, config.batch, 1, 0), share, config.batch,
                 teacher=config.objective != "sft")  # fmt: skip
     held_out = Feed(packs, None, share, config.micro * workers, teacher=False)
-    goal, judge = (objective(engine, kind, "none", STEPS) for kind in (config.objective, "sft"))
+    running = Running(data, held_out, objective(engine, config.objective, "none", STEPS), Sft(engine))
 
     def checkpoint(now: Progress, _measured: dict[str, float]) -> None:
         out.mkdir(parents=True)
@@ -102,7 +102,7 @@ def train(config: TrainConfig, model: str, packs: Index, out: Path, rank: int, w
         shutil.rmtree(out)
 
     pace = Pace(1e-3, 0.0, "constant", STEPS, 0, 0)
-    fit(engine, goal, data, held_out, judge, pace, Progress(), checkpoint, lambda _: None)
+    fit(engine, running, pace, Progress(), checkpoint, lambda _: None)
 
 
 def measure(rank: int, workers: int, port: int, folder: Path, cases: dict[str, TrainConfig]) -> None:

@@ -29,18 +29,18 @@ from xlnu.bench.frame import Bench
 from xlnu.bench.startup import python
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.rows import row_id
+from xlnu.spread import Placed
 from xlnu.steps import Part, Rows, Writer
 from xlnu.store import Store
+from xlnu.train import workers
+from xlnu.train.answers import Answers
 from xlnu.train.build import WINDOW, TrainConfig
 from xlnu.train.examples import Example
 from xlnu.train.feed import Feed, Share
-from xlnu.train.loop import Pace, Progress, fit
-from xlnu.train.objective import objective
+from xlnu.train.loop import Progress, fit
 from xlnu.train.order import Order
 from xlnu.train.packing import IGNORED, pack
 from xlnu.train.packs import PACKS, Index, index
-from xlnu.train.workers import Job, _engine
-from xlnu.train.zero import configuration
 
 if TYPE_CHECKING:
     import torch
@@ -262,37 +262,30 @@ def _ours(folder: Path, shape: Shape) -> Steps:
     machine.keep_memory()
     dist.init_process_group("gloo", store=HashStore(), rank=0, world_size=1)
     packs, order = _packs(folder, shape)
-    nothing = index(Rows(packs.rows.store, (), (), rejected=True))
     config = TrainConfig()
-    job = Job(
-        model=Checkpoint(str(folder / "model"), "", "random"),
-        numbers="fp32",
+    config.numbers, config.batch, config.micro, config.lr = "fp32", shape.batch, shape.micro, shape.lr
+    config.warmup, config.decay, config.evaluate_every, config.patience = 0, "constant", order.steps, 0
+    recipe = Answers(
+        checkpoint=Checkpoint(str(folder / "model"), "", "random"),
+        numbers=config.numbers,
         lora=None,
         recompute=config.recompute,
         attention=config.attention,
         kind="sft",
         reliability="none",
-        betas=(config.beta1, config.beta2),
-        weight_decay=config.weight_decay,
-        deepspeed=configuration(
-            config.zero, micro=shape.micro, batch=shape.batch, workers=1, clip=config.clip, bf16=False, gpu=False
-        ),
-        micro=shape.micro,
         order=order,
-        pace=Pace(shape.lr, warmup=0, decay="constant", evaluate_every=order.steps, patience=0, seed=0),
         train=packs,
-        held_out=nothing,
-        told={},
+        held_out=index(Rows(packs.rows.store, (), (), rejected=True)),
     )
-    engine, _, apart = _engine(job)
-    assert not apart, "the bare loop packs"
-    data, held_out = _feed(packs, order, shape, engine.device), _feed(nothing, None, shape, engine.device)
-    goal, done = objective(engine, job.kind, job.reliability, order.steps), Steps()
+    job = workers.job(recipe, config, Placed(1, 1, 0))
+    engine = workers.start(job)
+    assert not recipe.apart, "the bare loop packs"
+    running, done = recipe.running(engine, 0, 1, shape.micro), Steps()
 
     def told(row: dict[str, float]) -> None:
-        done.ended(int(row["tokens"]), data.learned(int(row["step"]) - 1), row["loss"])
+        done.ended(int(row["tokens"]), running.data.learned(int(row["step"]) - 1), row["loss"])
 
-    fit(engine, goal, data, held_out, goal, job.pace, Progress(), lambda *_: None, told)
+    fit(engine, running, job.pace, Progress(), lambda *_: None, told)
     return done
 
 

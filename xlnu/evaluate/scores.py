@@ -11,8 +11,9 @@ import pyarrow as pa
 from xlnu.evaluate import flores, mkqa
 from xlnu.evaluate.identify import Identifier
 from xlnu.evaluate.questions import FROM_SOURCE, QA, TO_SOURCE, EvaluateConfig
+from xlnu.evaluate.resources import levels
 from xlnu.evaluate.statistics import Examples, interval
-from xlnu.languages import Language, resolve
+from xlnu.languages import Language
 from xlnu.report.document import Mode, Resource, Score
 
 Metric = Literal[
@@ -48,15 +49,8 @@ def judge(
         found = flores.sentences(Path(config.flores).expanduser(), split, language) if config.flores else None
         if found:
             texts[language.code] = found
-    known: dict[str, Resource] = {}
-    for language in languages:
-        known[language.label] = "high" if language.xlmr else "low"
-    asked = {language.code: language.label for language in languages}
-    for name, level in config.resources.items():
-        code = resolve(name, declared).code
-        if code in asked:  # settings that many jobs share may name more
-            known[asked[code]] = level
-    return Judge(source, tuple(languages), Identifier(texts), known | {source.label: "source"})
+    known = levels(config.resources, source, languages, declared)
+    return Judge(source, tuple(languages), Identifier(texts), known)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ LLM's own answers, the LLM trained on them, and what it says before and after.
 
 import contextlib
 import copy
-import importlib.util
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from xlnu.steps import Result, Step, named
 from xlnu.tiny.build import Built
 from xlnu.tiny.embed import embed
 from xlnu.train import plan
-from xlnu.train.build import MERGED, MODEL, TRAINING, TrainConfig, check_shares, progress, steps
+from xlnu.train.build import MERGED, MODEL, TRAINING, TrainConfig, progress, steps
 from xlnu.train.card import card
 from xlnu.train.loop import Progress
 from xlnu.train.objective import Kind
@@ -216,18 +215,9 @@ def _fit(trials: Sequence[_Trial], run: Run) -> None:
                 amount = plan.estimated(tokens, config.length)
             print_out(f"training, {config.objective}:\n{plan.told(config, folder, where, amount)}\n")
         elif not os.environ.get("RAY_ADDRESS"):
-            _here(config, where)
+            plan.suits(config, where)
             with contextlib.suppress(Unknown):
                 plan.check(config, folder, where)
-
-
-def _here(config: TrainConfig, where: plan.Place) -> None:
-    """What training would find out after all of the transfer set was made."""
-    check_shares(config, where.workers)
-    if where.gpu and where.device is None:
-        raise UserError(f"train.pool.gpus: {config.pool.gpus}, and this machine has none; without, it is 0")
-    if config.attention == "flash_attention_2" and importlib.util.find_spec("flash_attn") is None:
-        raise UserError("train.attention: flash_attention_2 needs the package flash-attn, which is not installed")
 
 
 def _world(config: SdrrlConfig, seed: int | None, run: Run) -> _World:

@@ -40,8 +40,8 @@ def embed(config: Any, tiny: TinyConfig, display: Display, plan: bool) -> tuple[
 def _any(value: Any) -> bool:
     if dataclasses.is_dataclass(value):
         return any(_any(getattr(value, field.name)) for field in dataclasses.fields(value))
-    if isinstance(value, list):
-        return any(_any(one) for one in value)
+    if isinstance(value, list | dict):
+        return any(_any(one) for one in (value.values() if isinstance(value, dict) else value))
     return isinstance(value, str) and value.startswith(PREFIX)
 
 
@@ -49,6 +49,8 @@ def _put(config: Any, places: dict[str, Path]) -> None:
     def put(value: Any) -> Any:
         if isinstance(value, list):
             return [put(one) for one in value]
+        if isinstance(value, dict):
+            return {name: put(one) for name, one in value.items()}
         if not (isinstance(value, str) and value.startswith(PREFIX)):
             return value
         name, slash, rest = value.removeprefix(PREFIX).partition("/")

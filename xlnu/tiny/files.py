@@ -9,8 +9,8 @@ language more, the others' files are the same.
 - instructions/train.json: as Alpaca; clean.jsonl is the same without its noise, noise.json says which and where
 - dictionaries/ONE-OTHER.txt: as MUSE, whose pairs are separated by a space in some files and by a tab in others
 - parallel/ONE-OTHER.ONE and .OTHER: as Moses; unlabeled/CODE.txt: a sentence a line
-- topic: SIB-200; sentiment: NusaX; nli: MultiNLI in XNLI's languages; choice: Belebele; flores; mkqa. What is for
-  training or tuning is in the source language alone, tests are in all
+- topic: SIB-200; sentiment: NusaX; nli: MultiNLI in XNLI's languages; choice: Belebele; ner: MasakhaNER; flores;
+  mkqa. What is for training or tuning is in the source language alone, tests are in all
 """
 
 import csv
@@ -105,6 +105,7 @@ class Benchmarks:
     moods: dict[tasks.Split, list[tasks.Labelled]]
     entailments: dict[tasks.Split, list[tasks.Entailment]]
     choices: dict[tasks.Split, list[tasks.Choice]]
+    names: dict[tasks.Split, list[Text]]
     questions: list[tasks.Question]
     flores: dict[str, list[Text]]
 
@@ -115,6 +116,8 @@ class Benchmarks:
             yield from (text for pair in pairs for text in (pair.premise, pair.hypothesis))
         for choices in self.choices.values():
             yield from (text for item in choices for text in (item.passage, item.question))
+        for texts in self.names.values():
+            yield from texts
         yield from (question.text for question in self.questions)
         for said in self.flores.values():
             yield from said
@@ -128,6 +131,7 @@ def benchmarks(world: World, amounts: "Amounts") -> Benchmarks:
         moods={split: tasks.moods(world, split, n) for split, n in sizes.items()},
         entailments={split: tasks.entailments(world, split, n) for split, n in sizes.items()},
         choices={split: tasks.choices(world, split, n) for split, n in sizes.items()},
+        names={split: tasks.names(world, split, n) for split, n in sizes.items()},
         questions=tasks.questions(world),
         flores=_flores(world, amounts.flores),
     )
@@ -374,6 +378,7 @@ def _write_benchmarks(world: World, amounts: "Amounts", out: "_Out") -> None:
     _write_moods({"train": tasks.moods(world, "train", n, held), **drawn.moods}, world, out)
     _write_entailments({"train": tasks.entailments(world, "train", n, held), **drawn.entailments}, world, out)
     _write_choices({"train": tasks.choices(world, "train", n, held), **drawn.choices}, world, out)
+    _write_names({"train": tasks.names(world, "train", n, held), **drawn.names}, world, out)
     out.json_lines("mkqa/mkqa.jsonl", _mkqa(world, drawn.questions))
     for split, texts in drawn.flores.items():
         for code in world.codes:
@@ -433,6 +438,15 @@ def _write_choices(splits: dict[tasks.Split, list[tasks.Choice]], world: World, 
                 for i, each in enumerate(items)
             )
             out.json_lines(f"choice/{split}/{code}.jsonl", rows)
+
+
+def _write_names(splits: dict[tasks.Split, list[Text]], world: World, out: "_Out") -> None:
+    """A word and its tag on each line, an empty line after each sentence; punctuation is a word of its own."""
+    names = {"train": "train", "validation": "dev", "test": "test"}
+    for split, texts in splits.items():
+        for code in _codes(world, split):
+            rows = ((*tasks.tagged(world, text, code), ("", "")) for text in texts)
+            out.lines(f"ner/{code}/{names[split]}.txt", (" ".join(row).rstrip() for text in rows for row in text))
 
 
 def _mkqa(world: World, questions: Sequence[tasks.Question]) -> Iterator[dict[str, Any]]:

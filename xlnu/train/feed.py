@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xlnu.train.examples import Example
-from xlnu.train.loop import Micro
 from xlnu.train.order import Order
 from xlnu.train.packing import IGNORED, Batch, packed, padded
 from xlnu.train.packs import Index, Learned, Numbers, Reader
 
 if TYPE_CHECKING:
     import torch
+
+
+@dataclass(frozen=True)
+class Micro:
+    """Packs that are computed at once."""
+
+    batch: Batch
+    teacher: Batch | None
+    taught: "torch.Tensor | None"  # which of the batch's answer tokens the teacher's are, in their order
+    ids: Sequence[str]
 
 
 @dataclass(frozen=True)

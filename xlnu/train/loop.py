@@ -1,8 +1,8 @@
 """The loop: it asks an objective for a loss and DeepSpeed for the step; it reports, evaluates, and stops early.
 
-A step's loss is the mean over all answer tokens of its packs, whoever holds them: how packs are spread over
-workers and micro-batches changes nothing but rounding. What is drawn is drawn anew at each step from the seed, so
-that a run that goes on from a checkpoint is the run that was not interrupted.
+A step's loss is the mean over all that is counted in it, as the answer tokens of its packs, whoever holds them:
+how they are spread over workers and micro-batches changes nothing but rounding. What is drawn is drawn anew at each
+step from the seed, so that a run that goes on from a checkpoint is the run that was not interrupted.
 """
 
 import math
@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from xlnu.errors import Halt
-from xlnu.train.packing import Batch
 from xlnu.train.schedule import Decay, share
 from xlnu.train.state import base
 
@@ -19,19 +18,20 @@ if TYPE_CHECKING:
     import torch
 
 
-@dataclass(frozen=True)
-class Micro:
+class Micro(Protocol):
     """What a worker computes at once. Without rows: work for the others' sake, which counts for nothing."""
 
-    batch: Batch
-    teacher: Batch | None
-    taught: "torch.Tensor | None"  # which of the batch's answer tokens the teacher's are, in their order
-    ids: Sequence[str]
+    @property
+    def ids(self) -> Sequence[str]:
+        """Of its rows."""
+        ...
 
 
 class Objective(Protocol):
-    def losses(self, micro: Micro) -> "torch.Tensor":
-        """Of every answer token, each to count as one."""
+    """What is minimised, on micro-batches of the data that it was made for."""
+
+    def losses(self, micro: Any) -> "torch.Tensor":
+        """Of everything counted in it, an answer token or an example, each to count as one."""
         ...
 
     def update(self, mean: float) -> None:
@@ -43,6 +43,16 @@ class Objective(Protocol):
     def restore(self, state: dict[str, float]) -> None: ...
 
 
+class Judge(Protocol):
+    """What is looked at in held-out rows."""
+
+    def measures(self, micro: Any) -> "dict[str, torch.Tensor]":
+        """By name, and of every micro-batch the same names, numbers of everything counted in it. `loss` is among
+        them: by it the best is chosen, and without a better one it stops.
+        """
+        ...
+
+
 class Data(Protocol):
     steps: int
 
@@ -50,13 +60,27 @@ class Data(Protocol):
         """This worker's, always as many as every other's."""
         ...
 
+    def nothing(self, times: int) -> Sequence[Micro]:
+        """So many micro-batches without rows."""
+        ...
+
     def learned(self, step: int) -> int:
-        """The answer tokens of the step, of all workers together."""
+        """What is counted in the step, of all workers together."""
         ...
 
     def tokens(self, step: int) -> int:
         """All its tokens, padding not counted."""
         ...
+
+
+@dataclass(frozen=True)
+class Running:
+    """A worker's own, made around its engine."""
+
+    data: Data
+    held_out: Data
+    objective: Objective
+    judge: Judge
 
 
 @dataclass(frozen=True)
@@ -69,6 +93,7 @@ class Pace:
     evaluate_every: int
     patience: int  # evaluations without a better one before it stops; 0: never
     seed: int
+    key: str = "train"  # the section of the settings that says so, for what is told of them
 
 
 @dataclass
@@ -94,10 +119,7 @@ Told = Callable[[Progress, dict[str, float]], None]
 
 def fit(
     engine: Any,
-    objective: Objective,
-    data: Data,
-    held_out: Data,
-    judge: Objective,
+    running: Running,
     pace: Pace,
     progress: Progress,
     checkpoint: Told,
@@ -105,9 +127,9 @@ def fit(
 ) -> Progress:
     """Train from where `progress` stands to the end, or until the held-out loss gets no better.
 
-    `judge` gives the loss of held-out rows, `checkpoint` is called at every evaluation, by all workers alike, and
-    `told` after every step.
+    `checkpoint` is called at every evaluation, by all workers alike, and `told` after every step.
     """
+    data, objective = running.data, running.objective
     objective.restore(progress.objective)
     while progress.step < data.steps and not (pace.patience and progress.worse >= pace.patience):
         mean, norm = _step(engine, objective, data, pace, progress.step)
@@ -118,15 +140,16 @@ def fit(
         row = {"step": progress.step, "loss": mean, "grad_norm": norm, "lr": rate, "tokens": tokens}
         progress.curve.append(row)
         if progress.step % pace.evaluate_every == 0 or progress.step == data.steps:
-            loss = evaluate(engine, judge, held_out)
+            measured = evaluate(engine, running.judge, running.held_out)
+            loss = measured["loss"]
             if not math.isfinite(loss):  # before it is saved: what is no number must not be gone on from
-                raise Diverged(f"step {progress.step}: the held-out loss is {loss}; take a smaller train.lr")
+                raise Diverged(f"step {progress.step}: the held-out loss is {loss}; take a smaller {pace.key}.lr")
             better = loss < progress.best
             progress.worse = 0 if better else progress.worse + 1
             if better:
                 progress.best, progress.best_step = loss, progress.step
             progress.objective = objective.state()
-            row["held_out_loss"] = loss
+            row |= {f"held_out_{name}": value for name, value in measured.items()}
             checkpoint(progress, {"loss": mean, "held_out_loss": loss, "grad_norm": norm})
         told(row)
     return progress
@@ -139,7 +162,7 @@ def _step(engine: Any, objective: Objective, data: Data, pace: Pace, step: int) 
     torch.manual_seed(((pace.seed * 1_000_003 + step) * 4099 + rank) % 2**63)  # of dropout
     rate = _rate(pace, step, data.steps)
     for group in base(engine).param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("scale", 1.0)
     engine.train()
     learned, total = data.learned(step), torch.zeros((), device=engine.device)
     own: torch.Tensor | None = None
@@ -156,8 +179,15 @@ def _step(engine: Any, objective: Objective, data: Data, pace: Pace, step: int) 
         odd += micro.ids if not math.isfinite(float(summed.detach())) else []
     mean, norm = _sum(total) / learned, float(engine.get_global_grad_norm() if own is None else own)
     if not (math.isfinite(mean) and math.isfinite(norm)):
-        raise Diverged(_why(step + 1, mean, norm, seen, odd))
+        raise Diverged(_why(step + 1, mean, norm, pace, seen, odd))
     return mean, norm
+
+
+def step_of_nothing(engine: Any, running: Running) -> None:
+    """What state.load asks for: DeepSpeed has no moments to put anything into before a step."""
+    for micro in running.data.nothing(engine.gradient_accumulation_steps()):
+        engine.backward(running.objective.losses(micro).sum() * 0)
+        engine.step()
 
 
 def _norm(engine: Any) -> "torch.Tensor":
@@ -171,21 +201,22 @@ def _rate(pace: Pace, step: int, steps: int) -> float:
     return pace.lr * share(step, steps, pace.warmup, pace.decay)
 
 
-def evaluate(engine: Any, judge: Objective, data: Data) -> float:
-    """The mean loss of the held-out answers' tokens."""
+def evaluate(engine: Any, judge: Judge, data: Data) -> dict[str, float]:
+    """The mean of each measure over everything that is counted in held-out rows."""
     import torch
 
     engine.eval()
-    total, learned = torch.zeros((), device=engine.device), 0
+    totals, learned = {"loss": torch.zeros((), device=engine.device)}, 0
     with torch.no_grad():
         for step in range(data.steps):
             learned += data.learned(step)
             for micro in data.micros(step):
-                total += judge.losses(micro).sum()
-    return _sum(total) / max(1, learned)
+                for name, values in judge.measures(micro).items():
+                    totals[name] = totals.get(name, 0) + values.sum()
+    return {name: _sum(total) / max(1, learned) for name, total in totals.items()}
 
 
-def _why(step: int, mean: float, norm: float, seen: list[str], odd: list[str]) -> str:
+def _why(step: int, mean: float, norm: float, pace: Pace, seen: list[str], odd: list[str]) -> str:
     """With the rows whose loss is no number; if it is the gradient that is none, with all that were seen."""
     import torch.distributed as dist
 
@@ -197,8 +228,8 @@ def _why(step: int, mean: float, norm: float, seen: list[str], odd: list[str]) -
     rows = sorted({one for _, each in found for one in each} or {one for each, _ in found for one in each})
     named = f"{', '.join(rows[:20])}{f' and {len(rows) - 20} more' if len(rows) > 20 else ''}"
     return (
-        f"step {step}: the loss is {mean} and the gradient's norm {norm}; take a smaller train.lr, or look at its "
-        f"rows: {named}"
+        f"step {step}: the loss is {mean} and the gradient's norm {norm}; take a smaller {pace.key}.lr, or look "
+        f"at its rows: {named}"
     )
 
 

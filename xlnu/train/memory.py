@@ -11,7 +11,7 @@ bf16, however small the model. A machine's is taken when it is written to.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xlnu.train import zero
+from xlnu.train.config import deepspeed
 from xlnu.train.passes import GRADIENTS, Ledger, Model, Setup, build, run
 
 if TYPE_CHECKING:
@@ -70,15 +70,7 @@ def memory(
         micro=config.micro,
         length=config.length,
     )
-    settings = zero.configuration(
-        config.zero,
-        micro=config.micro,
-        batch=config.batch,
-        workers=workers,
-        clip=config.clip,
-        bf16=config.numbers == "bf16",
-        gpu=gpu,
-    )
+    settings = deepspeed(config, workers, gpu=gpu)
     device = Ledger(limit)
     host = Ledger(host_limit) if gpu else device
     step = _Step(setup, build(setup), _spread(settings, workers, gpu), device, host)

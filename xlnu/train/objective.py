@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from xlnu.train.feed import Micro
 from xlnu.train.forward import Answers, examples
-from xlnu.train.loop import Micro
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +29,9 @@ class Sft:
 
         logits, labels = self.answers(micro.batch)
         return hard(logits, labels)
+
+    def measures(self, micro: Micro) -> "dict[str, torch.Tensor]":
+        return {"loss": self.losses(micro)}
 
     def update(self, mean: float) -> None:
         pass

@@ -5,7 +5,6 @@ within a part, and never cross one: a worker that reads a run of packs reads the
 """
 
 import functools
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from xlnu.rows import ROW
 from xlnu.spread import Placed, PoolConfig, spread
 from xlnu.steps import Part, Rows, Work, read_part
 from xlnu.train.examples import Example, encode
+from xlnu.train.held import Held
 from xlnu.train.packing import pack
 
 ROWS_PER_PART = 8192
@@ -154,27 +154,13 @@ class Learned:
 
 
 class Reader:
-    """Packs by their number. It holds the files that were asked for last."""
+    """Packs by their number."""
 
     def __init__(self, packs: Index, files: int) -> None:
-        self.packs, self.files = packs, files
-        self.held: OrderedDict[int, pa.Table] = OrderedDict()
+        """`files`: how many it holds."""
+        self.packs, self.held = packs, Held(packs.rows, ["id", "ids", "prompt", "teacher"], files)
 
     def pack(self, number: int) -> list[Learned]:
         packs = self.packs
-        table = self._file(int(packs.file[number]))
-        start, stop = int(packs.start[number]), int(packs.stop[number])
-        return [
-            Learned(row["id"], Example(row["ids"], row["prompt"]), row["teacher"])
-            for row in table.slice(start, stop - start).to_pylist()
-        ]
-
-    def _file(self, number: int) -> pa.Table:
-        if number not in self.held:
-            while len(self.held) >= self.files:
-                self.held.popitem(last=False)
-            self.held[number] = read_part(
-                self.packs.rows.store, self.packs.rows.paths[number], ["id", "ids", "prompt", "teacher"]
-            )
-        self.held.move_to_end(number)
-        return self.held[number]
+        table = self.held.slice(int(packs.file[number]), int(packs.start[number]), int(packs.stop[number]))
+        return [Learned(row["id"], Example(row["ids"], row["prompt"]), row["teacher"]) for row in table.to_pylist()]

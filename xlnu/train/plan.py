@@ -5,6 +5,7 @@ was never measured: what the allocator loses by fragments is a guess there.
 """
 
 import dataclasses
+import importlib.util
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from xlnu.config import shown
 from xlnu.errors import UserError
 from xlnu.spread import Placed, PoolConfig
 from xlnu.steps import Result
-from xlnu.train.build import TrainConfig, epochs
+from xlnu.train.build import TrainConfig
+from xlnu.train.config import LoopConfig, check_shares, epochs
 from xlnu.train.memory import Held, Memory, memory
 from xlnu.train.packs import index
 from xlnu.train.passes import Full, Unknown
@@ -74,6 +76,15 @@ def _machine() -> int:
     except OSError:
         return whole
     return whole if allowed == "max" else min(whole, int(allowed))
+
+
+def suits(config: LoopConfig, where: Place, key: str = "train") -> None:
+    """What training on this machine would find out only when it begins. `key`: the section of the settings."""
+    check_shares(config, where.workers, key)
+    if where.gpu and where.device is None:
+        raise UserError(f"{key}.pool.gpus: {config.pool.gpus}, and this machine has none; without, it is 0")
+    if config.attention == "flash_attention_2" and importlib.util.find_spec("flash_attn") is None:
+        raise UserError(f"{key}.attention: flash_attention_2 needs the package flash-attn, which is not installed")
 
 
 def check(config: TrainConfig, folder: str, where: Place) -> Memory:

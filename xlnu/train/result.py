@@ -29,11 +29,11 @@ def write(writer: Writer, state: str, wanted: Wanted) -> None:
     with tempfile.TemporaryDirectory() as place:
         made = Path(place, "made")
         made.mkdir()
-        _save(_here(writer.store, state, Path(place, "state")), made, wanted)
+        _save(here(writer.store, state, Path(place, "state")), made, wanted)
         _put(writer, made, wanted.card)
 
 
-def _here(store: Store, folder: str, place: Path) -> Path:
+def here(store: Store, folder: str, place: Path) -> Path:
     """A folder on this machine's disk. What is on it is not copied: a state is six times a model in bf16."""
     if store.local:
         return Path(store.root, folder)

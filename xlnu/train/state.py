@@ -28,6 +28,7 @@ def save(engine: Any, folder: Path, rank: int, world: int, about: dict[str, Any]
     from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
     from safetensors.torch import save_file
 
+    _link(engine)
     plain, mine = _plain(engine), {}
     for number, (name, one) in enumerate(trained(engine)):
         if plain is not None:
@@ -48,11 +49,9 @@ def load(engine: Any, folder: Path, first_step: Callable[[], None]) -> dict[str,
 
     `first_step` makes a step of nothing: DeepSpeed has no moments to put anything into before one.
     """
-    from deepspeed.runtime.zero.partition_parameters import GatheredParameters
-    from deepspeed.utils import safe_set_full_fp32_param, safe_set_full_optimizer_state
-
     with _no_rate(engine):
         first_step()
+    _link(engine)
     plain, found = _plain(engine), reader(folder)
     for name, one in trained(engine):
         weight, *moments = (found(f"{kind} {name}") for kind in ("weight", *MOMENTS))
@@ -60,21 +59,49 @@ def load(engine: Any, folder: Path, first_step: Callable[[], None]) -> dict[str,
             one.data.copy_(weight)
             for moment, tensor in zip(MOMENTS, moments, strict=True):
                 plain.state[one][moment].copy_(tensor)
-            continue
-        # The weights that the model computes with are not those that the optimiser holds: both are set.
-        if hasattr(one, "ds_id"):
-            with GatheredParameters([one], modifier_rank=0):
-                one.data.copy_(weight)
+        elif hasattr(one, "ds_id"):
+            _put_share(one, weight, moments)
         else:
-            one.data.copy_(weight)
-        safe_set_full_fp32_param(one, weight.to(one.device))
-        for moment, tensor in zip(MOMENTS, moments, strict=True):
-            safe_set_full_optimizer_state(one, tensor.to(one.device), moment)
+            _put(one, weight, moments)
     about: dict[str, Any] = json.loads((folder / ABOUT).read_text())
     del about[WORKERS]
     for kept in base(engine).state.values():
         kept["step"].fill_(about["step"])
     return about
+
+
+def _put(one: Any, weight: "torch.Tensor", moments: "list[torch.Tensor]") -> None:
+    """The weights that the model computes with are not those that the optimiser holds: both are set."""
+    from deepspeed.utils import safe_set_full_fp32_param, safe_set_full_optimizer_state
+
+    one.data.copy_(weight)
+    safe_set_full_fp32_param(one, weight.to(one.device))
+    for moment, tensor in zip(MOMENTS, moments, strict=True):
+        safe_set_full_optimizer_state(one, tensor.to(one.device), moment)
+
+
+def _put_share(one: Any, weight: "torch.Tensor", moments: "list[torch.Tensor]") -> None:
+    """The same under ZeRO-3, where a worker holds a share of it."""
+    from deepspeed.runtime.zero.partition_parameters import GatheredParameters
+    from deepspeed.utils import safe_set_local_fp32_param, safe_set_local_optimizer_state
+
+    with GatheredParameters([one], modifier_rank=0):
+        one.data.copy_(weight)
+    safe_set_local_fp32_param(one, _share(one, weight))
+    for moment, tensor in zip(MOMENTS, moments, strict=True):
+        safe_set_local_optimizer_state(one, _share(one, tensor), moment)
+
+
+def _share(one: Any, whole: "torch.Tensor") -> "torch.Tensor":
+    """What this worker holds of it. All hold alike: the last share is filled up, which DeepSpeed (0.19.8) forgets
+    where it is given the whole.
+    """
+    import torch
+    import torch.distributed as dist
+
+    size = one.ds_tensor.numel()
+    filled = torch.nn.functional.pad(whole.flatten(), (0, size * dist.get_world_size() - whole.numel()))
+    return filled.narrow(0, size * dist.get_rank(), size).to(one.device)
 
 
 def base(engine: Any) -> "torch.optim.Optimizer":
@@ -89,6 +116,19 @@ def _plain(engine: Any) -> "torch.optim.Optimizer | None":
     import torch
 
     return engine.optimizer if isinstance(engine.optimizer, torch.optim.Optimizer) else None
+
+
+def _link(engine: Any) -> None:
+    """DeepSpeed (0.19.8, stages 1 and 2) tells parameters where their moments are when the first group of them has
+    made its step, at which time those of the others have none, and never again.
+    """
+    from deepspeed.utils import lazy_init_hp_params_optimizer_state
+
+    spread = engine.optimizer
+    for weights, own in zip(
+        getattr(spread, "bit16_groups", ()), getattr(spread, "single_partition_of_fp32_groups", ()), strict=True
+    ):
+        lazy_init_hp_params_optimizer_state(weights, own, base(engine).state)
 
 
 @contextmanager

@@ -64,7 +64,8 @@ def separates(model: Any) -> bool:
     return torch.equal(*said)
 
 
-def adapted(model: Any, lora: LoraConfig) -> Any:
+def adapted(model: Any, lora: LoraConfig, key: str = "train") -> Any:
+    """`key`: the section that the settings stand in."""
     import peft
 
     targets: Any = lora.targets[0] if lora.targets == ["all-linear"] else lora.targets
@@ -78,4 +79,4 @@ def adapted(model: Any, lora: LoraConfig) -> Any:
     try:
         return peft.get_peft_model(model, config)
     except ValueError as error:
-        raise UserError(f"train.lora.targets: {' '.join(str(error).split())[:300]}") from None
+        raise UserError(f"{key}.lora.targets: {' '.join(str(error).split())[:300]}") from None

@@ -17,44 +17,44 @@ from pathlib import Path
 from typing import Any
 
 from xlnu import machine
-from xlnu.engines.checkpoint import Checkpoint
+from xlnu.config import settings
 from xlnu.errors import Halt
 from xlnu.spread import LIVES, Placed, connect
 from xlnu.steps import Work
 from xlnu.train import snapshot, state
-from xlnu.train.feed import Feed, Share
+from xlnu.train.config import LoopConfig, deepspeed
 from xlnu.train.logs import Logs
-from xlnu.train.loop import Diverged, Pace, Progress, fit
-from xlnu.train.objective import Kind, Reliability, objective
-from xlnu.train.order import Order
-from xlnu.train.packs import Index
-from xlnu.train.tuned import LoraConfig, Numbers, load, separates
+from xlnu.train.loop import Diverged, Pace, Progress, Running, fit, step_of_nothing
+from xlnu.train.recipe import Recipe
 from xlnu.train.zero import compile_nothing
 
 FOLDER = "training"  # in the store, beside the steps
-LESS = "take a smaller train.micro, train.recompute=true or train.zero.stage=3; the same command goes on from there"
 
 
 @dataclass(frozen=True)
 class Job:
     """All that a worker needs to know."""
 
-    model: Checkpoint
-    numbers: Numbers
-    lora: LoraConfig | None
-    recompute: bool
-    attention: str
-    kind: Kind
-    reliability: Reliability
+    recipe: Recipe
     betas: tuple[float, float]
     weight_decay: float
     deepspeed: dict[str, Any]
     micro: int
-    order: Order
     pace: Pace
-    train: Index
-    held_out: Index
     told: dict[str, Any]  # the settings, for logs
+
+
+def job(recipe: Recipe, config: LoopConfig, placed: Placed, key: str = "train") -> Job:
+    """`key`: the section that the settings stand in."""
+    return Job(
+        recipe=recipe,
+        betas=(config.beta1, config.beta2),
+        weight_decay=config.weight_decay,
+        deepspeed=deepspeed(config, placed.actors, gpu=bool(placed.gpus), key=key),
+        micro=config.micro,
+        pace=Pace(config.lr, config.warmup, config.decay, config.evaluate_every, config.patience, config.seed, key),
+        told=settings(config),
+    )
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,8 @@ def train(work: Work, job: Job, placed: Placed, keep: int, logs: Path | None) ->
         except WorkerGroupError as error:
             if not died(error):
                 raise  # a fault of ours, and its traceback says where
-            raise Halt(f"{work.name}: workers died {LIVES} times, most often for want of memory; {LESS}") from None
+            less = _less(job)
+            raise Halt(f"{work.name}: workers died {LIVES} times, most often for want of memory; {less}") from None
     halted: Halt | None = ray.get(board.halted.remote())
     if isinstance(halted, Diverged):
         raise Diverged(f"{work.name}: {halted}; {_last_good(result)}")
@@ -123,6 +124,12 @@ def died(error: Any) -> bool:
 
     failures = [getattr(one, "health_check_failure", one) for one in error.worker_failures.values()]
     return any(isinstance(one, RayActorError) for one in failures)
+
+
+def _less(job: Job) -> str:
+    key = job.pace.key
+    least = f"take a smaller {key}.micro, {key}.recompute=true or {key}.zero.stage=3"
+    return f"{least}; the same command goes on from there"
 
 
 def _fit(trainer: Any) -> Any:
@@ -191,7 +198,7 @@ def _told(work: Work, board: Any, job: Job, folder: Path | None) -> Iterator[Non
         for step in ray.get(board.starts.remote(), timeout=10)[starts:]:
             starts += 1
             if starts == 1:  # what it took until now says nothing of how long it will take
-                work.task.begin(job.order.steps, step, "steps", of=work.name)
+                work.task.begin(job.recipe.steps, step, "steps", of=work.name)
                 seen = step
             else:
                 display.say(f"{work.name}: going on from step {step:,}")
@@ -231,7 +238,7 @@ def _worker(config: dict[str, Any]) -> None:
     try:
         _train(config["job"], config["placed"], board)
     except torch.OutOfMemoryError:
-        ray.get(board.stop.remote(Halt(f"a worker's GPU has not the memory; {LESS}")))
+        ray.get(board.stop.remote(Halt(f"a worker's GPU has not the memory; {_less(config['job'])}")))
         raise
     except Halt as halt:
         ray.get(board.stop.remote(halt))
@@ -250,14 +257,9 @@ def _train(job: Job, placed: Placed, board: Any) -> None:
     torch.set_num_threads(placed.cpus)  # Ray sets OMP_NUM_THREADS by itself
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
-    engine, pad, apart = _engine(job)
-    flat = job.attention.startswith("flash")
-    share = Share(rank, world, job.micro, pad, engine.device, flat=flat, apart=apart)
-    batch = job.order.batch
-    data = Feed(job.train, job.order, share, batch, teacher=job.kind != "sft")
-    held_out = Feed(job.held_out, None, share, job.micro * world, teacher=False)
-    goal, judge = (objective(engine, kind, job.reliability, job.order.steps) for kind in (job.kind, "sft"))
-    progress = _resume(engine, data, judge)
+    engine = start(job)
+    running = job.recipe.running(engine, rank, world, job.micro)
+    progress = _resume(engine, running)
     if rank == 0:
         board.start.remote(progress.step)
     name = _name(rank)
@@ -278,49 +280,34 @@ def _train(job: Job, placed: Placed, board: Any) -> None:
         if rank == 0:
             board.put.remote(row)
 
-    fit(engine, goal, data, held_out, judge, job.pace, progress, checkpoint, told)
+    fit(engine, running, job.pace, progress, checkpoint, told)
     if rank == 0:
         ray.get(board.end.remote(progress))
 
 
-def _engine(job: Job) -> tuple[Any, int, bool]:
-    """The engine, the token that fills up rows, and whether examples must have rows of their own."""
+def start(job: Job) -> Any:
+    """DeepSpeed's engine around the recipe's model."""
     import deepspeed
     import torch
-    from transformers import AutoTokenizer
 
-    folder = job.model.local()
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder)  # type: ignore[no-untyped-call]
-    torch.manual_seed(job.pace.seed)  # of adapters
-    model = load(folder, job.numbers, job.lora, recompute=job.recompute, attention=job.attention)
-    weights = [one for one in model.parameters() if one.requires_grad]
+    torch.manual_seed(job.pace.seed)
+    model = job.recipe.model()
     optimizer = torch.optim.AdamW(
-        weights, lr=job.pace.lr, betas=job.betas, weight_decay=job.weight_decay, fused=True
+        job.recipe.groups(model), lr=job.pace.lr, betas=job.betas, weight_decay=job.weight_decay, fused=True
     )
-    flash = job.attention.startswith("flash")  # which is on GPUs alone, where the model is not yet
-    apart = not flash and not separates(model)
     compile_nothing()
     engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=job.deepspeed)
-    if flash:
-        apart = not separates(engine)
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    return engine, pad, apart
+    return engine
 
 
-def _resume(engine: Any, data: Feed, judge: Any) -> Progress:
+def _resume(engine: Any, running: Running) -> Progress:
     import ray.train
 
     last = ray.train.get_checkpoint()
     if last is None:
         return Progress()
-
-    def first_step() -> None:
-        for micro in data.nothing(engine.gradient_accumulation_steps()):
-            engine.backward(judge.losses(micro).sum() * 0)
-            engine.step()
-
     with last.as_directory() as folder:
-        return Progress(**state.load(engine, Path(folder), first_step))
+        return Progress(**state.load(engine, Path(folder), lambda: step_of_nothing(engine, running)))
 
 
 def _name(rank: int) -> str:

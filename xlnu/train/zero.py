@@ -9,21 +9,21 @@ from xlnu.config import setting
 from xlnu.errors import UserError
 
 Stage = Literal["0", "1", "2", "3"]
-# What ours says by other names. In the JSON each may stand with the same value or "auto".
+# What ours says by other names, in the section `key`. In the JSON each may stand with the same value or "auto".
 OURS = {
-    "train_micro_batch_size_per_gpu": "train.micro",
-    "gradient_accumulation_steps": "train.batch, train.micro and train.pool.actors",
-    "train_batch_size": "train.batch",
-    "gradient_clipping": "train.clip",
-    "zero_optimization.stage": "train.zero.stage",
-    "zero_optimization.offload_optimizer.device": "train.zero.offload",
-    "zero_optimization.offload_param.device": "train.zero.offload",
-    "bf16.enabled": "train.numbers",
-    "fp16.enabled": "train.numbers",
+    "train_micro_batch_size_per_gpu": "{key}.micro",
+    "gradient_accumulation_steps": "{key}.batch, {key}.micro and {key}.pool.actors",
+    "train_batch_size": "{key}.batch",
+    "gradient_clipping": "{key}.clip",
+    "zero_optimization.stage": "{key}.zero.stage",
+    "zero_optimization.offload_optimizer.device": "{key}.zero.offload",
+    "zero_optimization.offload_param.device": "{key}.zero.offload",
+    "bf16.enabled": "{key}.numbers",
+    "fp16.enabled": "{key}.numbers",
 }
 NOT_THERE = {
-    "optimizer": "train.lr, train.beta1, train.beta2 and train.weight_decay say it here",
-    "scheduler": "train.warmup and train.decay say it here",
+    "optimizer": "{key}.lr, {key}.beta1, {key}.beta2 and {key}.weight_decay say it here",
+    "scheduler": "{key}.warmup and {key}.decay say it here",
     **dict.fromkeys(
         (
             "managed_gradient_accumulation", "torch_autocast", "progressive_layer_drop", "data_efficiency",
@@ -61,29 +61,39 @@ def compile_nothing() -> None:
 
 
 def configuration(
-    config: ZeroConfig, *, micro: int, batch: int, workers: int | None, clip: float, bf16: bool, gpu: bool
+    config: ZeroConfig,
+    *,
+    micro: int,
+    batch: int,
+    workers: int | None,
+    clip: float,
+    bf16: bool,
+    gpu: bool,
+    key: str = "train",
 ) -> dict[str, Any]:
     """What deepspeed.initialize is given; UserError where a user's JSON contradicts our settings. `workers`: None
-    while nobody knows.
+    while nobody knows; `key`: the section that the settings stand in.
     """
-    made = _configuration(config, micro, batch, workers, clip, bf16)
+    made = _configuration(config, micro, batch, workers, clip, bf16, key)
     if not gpu:
         made["zero_optimization"].setdefault("reduce_bucket_size", ON_PROCESSORS)
     return made
 
 
 def _configuration(
-    config: ZeroConfig, micro: int, batch: int, workers: int | None, clip: float, bf16: bool
+    config: ZeroConfig, micro: int, batch: int, workers: int | None, clip: float, bf16: bool, key: str
 ) -> dict[str, Any]:
     stage = int(config.stage)
     if stage == 0 and bf16:
         raise UserError(
-            "train.zero.stage: 0 needs train.numbers=fp32; stage 1 keeps the optimiser's own numbers in fp32"
+            f"{key}.zero.stage: 0 needs {key}.numbers=fp32; stage 1 keeps the optimiser's own numbers in fp32"
         )
     if config.offload != "none" and stage == 0:
-        raise UserError("train.zero.offload: needs train.zero.stage=1, 2 or 3: at 0 nothing is spread")
+        raise UserError(f"{key}.zero.offload: needs {key}.zero.stage=1, 2 or 3: at 0 nothing is spread")
     if config.offload == "all" and stage != 3:
-        raise UserError("train.zero.offload: all needs train.zero.stage=3: below it every worker holds the weights")
+        raise UserError(
+            f"{key}.zero.offload: all needs {key}.zero.stage=3: below it every worker holds the weights"
+        )
     zero: dict[str, Any] = {"stage": stage}
     if config.offload != "none":
         zero["offload_optimizer"] = {"device": "cpu"}
@@ -103,28 +113,29 @@ def _configuration(
     }
     if not config.json:
         return ours
-    theirs = _read(config.json)
+    theirs = _read(config.json, key)
     for name, instead in NOT_THERE.items():
         if name in theirs:
-            raise UserError(f"train.zero.json: {config.json}: take {name!r} out: {instead}")
+            raise UserError(f"{key}.zero.json: {config.json}: take {name!r} out: {instead.format(key=key)}")
     for name, instead in OURS.items():
         said, is_so = _at(theirs, name), _at(ours, name)
         is_so = "none" if is_so is None else is_so  # DeepSpeed's word for what is not offloaded
         unknown = workers is None and name == "gradient_accumulation_steps"
         if said not in (None, "auto") and not unknown and said != is_so:
             raise UserError(
-                f"train.zero.json: {config.json}: {name} is {said} there and {is_so} by {instead}: say it once"
+                f"{key}.zero.json: {config.json}: {name} is {said} there and {is_so} by "
+                f"{instead.format(key=key)}: say it once"
             )
     return _merged(theirs, ours)
 
 
-def _read(path: str) -> dict[str, Any]:
+def _read(path: str, key: str) -> dict[str, Any]:
     try:
         found = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"train.zero.json: {path}: cannot be read as JSON: {error}") from None
+        raise UserError(f"{key}.zero.json: {path}: cannot be read as JSON: {error}") from None
     if not isinstance(found, dict):
-        raise UserError(f"train.zero.json: {path}: holds no settings by name")
+        raise UserError(f"{key}.zero.json: {path}: holds no settings by name")
     return found
 
 

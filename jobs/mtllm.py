@@ -1,0 +1,12 @@
+"""MT-LLM: the encoder of a translation model is put in front of an LLM, which then reads all of its languages
+without translation. Tasks are learned in English alone. Leaves a stack for each task, and what it scores beside its
+baselines.
+
+`--config configs/tiny/mtllm.yaml` does it in the tiny world.
+"""
+
+from xlnu.job import job
+from xlnu.mtllm.job import MtllmConfig, work
+
+if __name__ == "__main__":
+    job("mtllm", MtllmConfig, work, __doc__)

@@ -1,0 +1,92 @@
+"""Files of task data by the name of their format, and where a language's file is.
+
+What a user writes himself has the name of its kind as its format (see own.py).
+"""
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from xlnu.errors import UserError
+from xlnu.evaluate.benchmarks import belebele, conll, nusax, own, sib200, xcopa, xnli
+from xlnu.evaluate.benchmarks.items import Item, Kind
+from xlnu.languages import Language
+
+
+class Format(NamedTuple):
+    kind: Kind
+    read: Callable[[Path, Language | None], list[Item]]
+
+
+def _of_one_language(kind: Kind, read: Callable[[Path], list[Item]]) -> Format:
+    return Format(kind, lambda path, _: read(path))
+
+
+FORMATS: dict[str, Format] = {
+    "sib200": _of_one_language(sib200.KIND, sib200.read),
+    "nusax": _of_one_language(nusax.KIND, nusax.read),
+    "xnli": Format(xnli.KIND, xnli.read),
+    "belebele": _of_one_language(belebele.KIND, belebele.read),
+    "xcopa": _of_one_language(xcopa.KIND, xcopa.read),
+    "conll": _of_one_language(conll.KIND, conll.read),
+    **{kind: _of_one_language(kind, partial(own.read, kind)) for kind in own.KINDS},
+}
+
+
+def named(name: str) -> Format:
+    if name not in FORMATS:
+        near = difflib.get_close_matches(name, FORMATS, n=1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        raise UserError(f"{name!r} is no format{meant}; there are {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def read(name: str, path: Path, language: Language | None) -> list[Item]:
+    """All examples, those that are of no use with the reason. The language matters where a file has several."""
+    kind, read_file = named(name)
+    items = read_file(path, language)
+    if not items:
+        raise UserError(f"{path}: holds no example; give a file that holds some, as {name} has them")
+    first: dict[str, str] = {}
+    for item in items:
+        if item.key in first:
+            raise UserError(f"{item.origin}: its id {item.key!r} stands already in {first[item.key]}")
+        first[item.key] = item.origin
+    return [_without_blanks(item, kind) for item in items]
+
+
+def _without_blanks(item: Item, kind: Kind) -> Item:
+    needed = item.segments[1:] if kind == "choice" else item.segments
+    return item if all(needed) and needed else dataclasses.replace(item, reject=item.reject or "empty text")
+
+
+def place(pattern: str, language: Language) -> Path:
+    """The path that a pattern gives for a language: {language}, {iso3}, {iso1} and {name} are filled in.
+
+    For a stand-in they are those of the language it stands in for: the file is written in that one.
+    """
+    names = _names(language)
+
+    def fill(found: re.Match[str]) -> str:
+        known = ", ".join(f"{{{name}}}" for name, value in names.items() if value)
+        if found[1] not in names:
+            raise UserError(f"{pattern!r}: there is no {found[0]} to fill in; there are {known}")
+        if not names[found[1]]:
+            raise UserError(f"{pattern!r}: {language} has no {found[0]}; what it has is {known}")
+        return names[found[1]]
+
+    return Path(re.sub(r"\{([^{}]*)\}", fill, pattern)).expanduser()
+
+
+def _names(language: Language) -> dict[str, str]:
+    code = language.stands_in_for or language.code
+    tag = code.partition("_")[0]
+    names = {"language": code, "iso3": language.iso3, "iso1": language.iso1, "name": language.name}
+    if language.stands_in_for:  # of which the table knows nothing
+        names |= {"iso3": tag if len(tag) == 3 else "", "iso1": tag if len(tag) == 2 else "", "name": ""}
+    folder = re.sub(r" in .+ script$", "", names["name"]).lower().replace(" ", "_")
+    return names | {"name": nusax.FOLDERS.get(code) or nusax.FOLDERS.get(tag, folder)}

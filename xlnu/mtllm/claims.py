@@ -1,0 +1,72 @@
+"""What the paper says of the stack, held against what was measured: over all target languages, and over those of
+much, some and little text apart. The numbers decide, example by example.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from xlnu.evaluate.statistics import Interval, interval
+from xlnu.mtllm.scores import METRICS, Said
+from xlnu.report.document import Claim, Mode, Resource
+
+PAPER = "MT-LLM (arXiv 2406.12739); measure and threshold are ours"
+FEWEST = 30  # examples: below that an interval of what was drawn again proves nothing
+
+
+@dataclass(frozen=True)
+class _Rule:
+    claim: str
+    other: Mode
+
+
+_RULES = (
+    _Rule("the stack is better than translating the test with the same model (translate-test)", "translate_test"),
+    _Rule("the stack is better than the LLM alone", "zero_shot"),
+    _Rule("the stack is better than the encoder alone", "encoder"),
+    _Rule("the stack is better than an LLM tuned on translated training data (translate-train)", "translate_train"),
+    _Rule("distilling the teacher (stage 2) is better than labels after stage 1", "stage1_labels"),
+    _Rule("stage 1 helps: stage 2 alone is worse", "stage2_only"),
+)
+LEVELS: tuple[Resource | None, ...] = (None, "high", "mid", "low")
+
+
+def claims(said: Sequence[Said]) -> list[Claim]:
+    found = list[Claim]()
+    for task in dict.fromkeys(one.task for one in said):
+        some = [one for one in said if one.task == task]
+        first = next((one.fusion for one in some if one.mode == "stacked"), None)
+        stacked = [one for one in some if one.mode == "stacked" and one.fusion == first]
+        for rule in _RULES:
+            found += _of(task, rule, stacked, [one for one in some if one.mode == rule.other])
+    return found
+
+
+def _of(task: str, rule: _Rule, one: Sequence[Said], other: Sequence[Said]) -> Iterator[Claim]:
+    for level in LEVELS:
+        found = difference(one, other, level)
+        if found is None:
+            continue
+        where = "all target languages" if level is None else f"{level}-resource languages"
+        holds = None if found.n < FEWEST else True if found.low > 0 else False if found.high < 0 else None
+        metric = METRICS[one[0].kind].replace("_", " ")
+        spread = f"{found.low:+.3g} to {found.high:+.3g}"
+        evidence = f"{metric}: a difference of {found.mean:+.3g} ({spread}; {found.n:,} examples)"
+        text = f"{task}, {where}: {rule.claim}."
+        yield Claim(text[0].upper() + text[1:], PAPER, holds, evidence)
+
+
+def difference(one: Sequence[Said], other: Sequence[Said], level: Resource | None) -> Interval | None:
+    """How much better, over the target languages of a level; None where they share nothing."""
+    runs = []
+    for mine in one:
+        sign = -1 if mine.kind == "regression" else 1  # of an error, less is better
+        for theirs in (each for each in other if each.seed == mine.seed):
+            a, b = mine.values, theirs.values
+            labels = [
+                label
+                for label in a
+                if label in b and label != mine.source.label and level in (None, mine.resources[label])
+            ]
+            if labels:
+                runs.append([{key: sign * (a[label][key] - b[label][key]) for key in a[label]} for label in labels])
+    return interval(runs) if runs else None

@@ -1,0 +1,157 @@
+"""What a worker is fed in the stages of MT-LLM: its share of each step's examples, as micro-batches.
+
+An example is a row of TOKENS. A worker sorts its share of a step by length before it cuts it into micro-batches, so
+that little is padding; which examples a step has is the order's alone.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from xlnu.errors import Halt
+from xlnu.steps import Rows, read_part
+from xlnu.train.held import Held
+from xlnu.train.order import Order
+
+if TYPE_CHECKING:
+    import torch
+
+COLUMNS = ["id", "content", "encoder_ids", "encoder_groups", "llm_ids", "llm_groups", "gold"]
+WINDOW = 4  # files that are mixed with one another
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of TOKENS and how long they are; and, of the same rows, what a teacher made of them. It pickles."""
+
+    rows: Rows
+    sizes: np.ndarray[Any, Any]
+    embeddings: Rows | None = None
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def per_file(self) -> int:
+        return max(1, round(len(self) / max(1, len(self.rows.paths))))
+
+
+def table(rows: Rows, part: str, embeddings: Rows | None = None) -> Table:
+    """`part`: whose tokens are counted, encoder or llm."""
+    sizes = [
+        pc.list_value_length(read_part(rows.store, path, [f"{part}_ids"])[f"{part}_ids"]).to_numpy()
+        for path in rows.paths
+    ]
+    return Table(rows, np.concatenate([*sizes, np.empty(0, np.int64)]).astype(np.int64), embeddings)
+
+
+@dataclass
+class Micro:
+    """What a worker computes at once. `encoder` and `llm` are the arguments by which a stack reads it."""
+
+    ids: Sequence[str]
+    encoder: "dict[str, torch.Tensor]"
+    llm: "dict[str, torch.Tensor]"
+    gold: "torch.Tensor"  # [rows, groups], IGNORED where there is none
+    taught: "torch.Tensor | None" = None  # [rows, groups, width]
+    count: int = 0  # rows that count: a micro-batch without any has one all the same, to be computed
+
+
+@dataclass(frozen=True)
+class Share:
+    worker: int
+    workers: int
+    micro: int
+    pads: tuple[int, int]  # the encoder's and the LLM's
+    device: "torch.device"
+
+
+class Feed:
+    """`batch` examples a step: over all epochs in the order's own order, or, held out, once from first to last."""
+
+    def __init__(self, data: Table, order: Order | None, share: Share, batch: int, width: int) -> None:
+        """`width`: of a state; embeddings are read as rows of that."""
+        assert batch % (share.workers * share.micro) == 0
+        self.data, self.order, self.share, self.batch, self.width = data, order, share, batch, width
+        self.steps = order.steps if order else -(-len(data) // batch)
+        files = 2 * (order.window if order else 1) + 1
+        self.held = Held(data.rows, COLUMNS, files)
+        self.taught = Held(data.embeddings, ["id", "content", "embedding"], files) if data.embeddings else None
+
+    def learned(self, step: int) -> int:
+        return len(self._numbers(step))
+
+    def tokens(self, step: int) -> int:
+        return int(self.data.sizes[self._numbers(step)].sum())
+
+    def micros(self, step: int) -> Iterator[Micro]:
+        share = self.share
+        mine = self._numbers(step)[share.worker :: share.workers]
+        mine = mine[np.argsort(-self.data.sizes[mine], kind="stable")]
+        for start in range(0, self.batch // share.workers, share.micro):
+            some = mine[start : start + share.micro].tolist()
+            yield self._micro(some) if some else self._nothing()
+
+    def nothing(self, times: int) -> list[Micro]:
+        return [self._nothing()] * times
+
+    def _nothing(self) -> Micro:
+        """A worker without rows takes part in what all must do together."""
+        made = self._micro([0])
+        made.ids, made.count = [], 0
+        return made
+
+    def _numbers(self, step: int) -> "np.ndarray[Any, Any]":
+        if self.order:
+            return self.order.at(step)
+        return np.arange(step * self.batch, min((step + 1) * self.batch, len(self.data)))
+
+    def _micro(self, numbers: list[int]) -> Micro:
+        rows = [self._row(self.held, number) for number in numbers]
+        embeddings = [self._row(self.taught, number) for number in numbers] if self.taught else []
+        for row, embedding in zip(rows, embeddings, strict=False):
+            if (row["id"], row["content"]) != (embedding["id"], embedding["content"]):
+                raise Halt(
+                    f"{row['id']}: its embedding is of another text; delete the step embeddings and run again"
+                )
+        taught = self._taught([one["embedding"] for one in embeddings]) if embeddings else None
+        sides = [self._side(rows, part, pad) for part, pad in zip(("encoder", "llm"), self.share.pads, strict=True)]
+        return Micro([row["id"] for row in rows], sides[0], sides[1], self._gold(rows), taught, len(rows))
+
+    def _row(self, held: Held, number: int) -> dict[str, Any]:
+        ends = held.rows.ends
+        file = bisect_right(ends, number)
+        at = number - (ends[file - 1] if file else 0)
+        found: dict[str, Any] = held.slice(file, at, at + 1).to_pylist()[0]
+        return found
+
+    def _side(self, rows: list[dict[str, Any]], part: str, pad: int) -> "dict[str, torch.Tensor]":
+        from xlnu.stack.inputs import Tokens, padded
+
+        made = [Tokens(row[f"{part}_ids"], row[f"{part}_groups"]) for row in rows]
+        ids, mask, groups = padded(made, pad, self.share.device)
+        return {"input_ids": ids, "attention_mask": mask, "groups": groups}
+
+    def _gold(self, rows: list[dict[str, Any]]) -> "torch.Tensor":
+        import torch
+
+        from xlnu.objectives.task import IGNORED
+
+        gold = torch.full((len(rows), max(1, *(len(row["gold"]) for row in rows))), IGNORED)
+        for i, row in enumerate(rows):
+            gold[i, : len(row["gold"])] = torch.tensor(row["gold"], dtype=gold.dtype)
+        return gold.to(self.share.device)
+
+    def _taught(self, embeddings: list[list[float]]) -> "torch.Tensor":
+        import torch
+
+        most = max(len(one) for one in embeddings) // self.width
+        taught = torch.zeros(len(embeddings), most, self.width)
+        for i, one in enumerate(embeddings):
+            states = torch.tensor(np.asarray(one, dtype=np.float32)).view(-1, self.width)
+            taught[i, : len(states)] = states
+        return taught.to(self.share.device)

@@ -1,0 +1,255 @@
+"""The trainings of MT-LLM as recipes of the one loop: align, task (of teachers and baselines), distil."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from xlnu.mtllm.feed import Feed, Micro, Share, Table
+from xlnu.steps import Files
+from xlnu.train.loop import Running
+from xlnu.train.order import Order
+from xlnu.train.tuned import LoraConfig, Numbers
+
+if TYPE_CHECKING:
+    import torch
+
+    from xlnu.stack.model import StackModel
+
+Goal = Literal["align", "task", "distil"]
+
+
+@dataclass
+class Weights:
+    """Of the terms of a loss."""
+
+    mse: float = 1.0
+    cross_entropy: float = 0.0
+    logits: float = 0.0
+    contrast: float = 0.0
+
+
+@dataclass
+class Training:
+    """A recipe. `start`: the directory that is trained further; its LLM gets a LoRA unless it has one."""
+
+    start: Files
+    folders: dict[str, str]
+    goal: Goal
+    numbers: Numbers
+    lora: LoraConfig | None
+    fusion_scale: float  # the fusion's share of the learning rate; 0: it stays as it is
+    noise: float
+    weights: Weights
+    head: Files | None  # a directory whose head is taken over, and stays as it is
+    task: dict[str, Any]  # of a head that is new: task and labels
+    recompute: bool
+    attention: str
+    order: Order
+    train: Table
+    held_out: Table
+
+    @property
+    def steps(self) -> int:
+        return self.order.steps
+
+    def model(self) -> "StackModel":
+        from xlnu.mtllm.trained import opened
+
+        model = opened(self)
+        if self.recompute and model.llm is not None:
+            model.llm.gradient_checkpointing_enable({"use_reentrant": False})
+            model.llm.enable_input_require_grads()
+        model.noise = self.noise
+        return model
+
+    def groups(self, model: Any) -> list[dict[str, Any]]:
+        fusion = [one for name, one in model.named_parameters() if one.requires_grad and name.startswith("fusion.")]
+        rest = [
+            one for name, one in model.named_parameters() if one.requires_grad and not name.startswith("fusion.")
+        ]
+        found: list[dict[str, Any]] = [{"params": rest}, {"params": fusion, "scale": self.fusion_scale}]
+        return [group for group in found if group["params"]]
+
+    def running(self, engine: Any, rank: int, world: int, micro: int) -> Running:
+        share = Share(rank, world, micro, self._pads(), engine.device)
+        width = engine.module.config.hidden_size
+        data = Feed(self.train, self.order, share, self.order.batch, width)
+        held_out = Feed(self.held_out, None, share, micro * world, width)
+        made: Any = {"align": Align, "task": Labels, "distil": Distil}[self.goal](engine, self.weights)
+        made.start(held_out)
+        return Running(data, held_out, made, made)
+
+    def _pads(self) -> tuple[int, int]:
+        from transformers import AutoTokenizer
+
+        found = []
+        for part in ("encoder", "llm"):
+            tokenizer: Any = AutoTokenizer.from_pretrained(self.folders[part])  # type: ignore[no-untyped-call]
+            found.append(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
+        return found[0], found[1]
+
+
+class _Objective:
+    def __init__(self, engine: Any, weights: Weights) -> None:
+        self.engine, self.weights, self.variance = engine, weights, 1.0
+
+    @property
+    def stack(self) -> "StackModel":
+        found: StackModel = self.engine.module
+        return found
+
+    def start(self, held_out: Feed) -> None:
+        """Before the first step."""
+
+    def losses(self, micro: Micro) -> "torch.Tensor":
+        return self._losses(micro)[: micro.count]
+
+    def _losses(self, micro: Micro) -> "torch.Tensor":
+        raise NotImplementedError
+
+    def read(self, micro: Micro) -> Any:
+        return self.engine(**(micro.llm if self.stack.config.view == "llm" else micro.encoder))
+
+    def update(self, mean: float) -> None:
+        pass
+
+    def state(self) -> dict[str, float]:
+        return {}
+
+    def restore(self, state: dict[str, float]) -> None:
+        pass
+
+    def measure_spread(self, held_out: Feed) -> None:
+        """The variance of the teacher's states of what is held out, over all workers: errors are shares of it."""
+        import torch
+        import torch.distributed as dist
+
+        from xlnu.objectives.align import Spread
+
+        spread = Spread()
+        self.engine.eval()
+        with torch.no_grad():
+            for step in range(held_out.steps):
+                for micro in held_out.micros(step):
+                    states, there = self.taught(micro)
+                    spread.add(states[: micro.count][there[: micro.count]])
+        assert spread.total is not None
+        assert spread.squares is not None
+        sums = torch.cat([spread.total, spread.squares, spread.total.new_tensor([spread.count])])
+        if dist.is_initialized():
+            dist.all_reduce(sums)
+        width = len(spread.total)
+        whole = Spread(float(sums[-1]), sums[:width], sums[width : 2 * width])
+        self.variance = whole.variance()
+
+    def taught(self, micro: Micro) -> "tuple[torch.Tensor, torch.Tensor]":
+        """The teacher's pooled states, and which of the groups there are."""
+        raise NotImplementedError
+
+
+class Align(_Objective):
+    """Stage 1: the stack's state of a text held against that of the LLM itself, its adapters off."""
+
+    def start(self, held_out: Feed) -> None:
+        self.measure_spread(held_out)
+
+    def taught(self, micro: Micro) -> "tuple[torch.Tensor, torch.Tensor]":
+        import torch
+
+        with torch.no_grad(), _untouched(self.stack):
+            found = self.engine(**micro.llm, view="llm")
+        return found.pooled, found.there
+
+    def _losses(self, micro: Micro) -> "torch.Tensor":
+        from xlnu.objectives.align import info_nce, squared
+
+        taught, _ = self.taught(micro)
+        said = self.read(micro).pooled
+        losses = self.weights.mse * squared(said, taught, self.variance)
+        if self.weights.contrast:
+            losses = losses + self.weights.contrast * info_nce(said[:, 0], taught[:, 0], 0.05)
+        return losses
+
+    def measures(self, micro: Micro) -> "dict[str, torch.Tensor]":
+        """The share of variance that is not explained (FVU), and the cosine."""
+        from xlnu.objectives.align import cosine, squared
+
+        taught, _ = self.taught(micro)
+        said = self.read(micro).pooled
+        found = {"loss": squared(said, taught, self.variance), "cosine": cosine(said, taught)}
+        return {name: values[: micro.count] for name, values in found.items()}
+
+
+class Labels(_Objective):
+    """A task's own labels: for teachers, and for what distilling is held against."""
+
+    def _losses(self, micro: Micro) -> "torch.Tensor":
+        from xlnu.objectives.task import hard
+
+        return hard(self.stack.config.task or "", self.read(micro).logits, micro.gold)
+
+    def measures(self, micro: Micro) -> "dict[str, torch.Tensor]":
+        from xlnu.objectives.task import hard, right
+
+        task, logits = self.stack.config.task or "", self.read(micro).logits
+        found = {"loss": hard(task, logits, micro.gold), "right": right(task, logits, micro.gold)}
+        return {name: values[: micro.count] for name, values in found.items()}
+
+
+class Distil(_Objective):
+    """Stage 2: the stack's state of an example held against the teacher's, which was computed before; the head is
+    the teacher's own.
+    """
+
+    def start(self, held_out: Feed) -> None:
+        self.measure_spread(held_out)
+
+    def taught(self, micro: Micro) -> "tuple[torch.Tensor, torch.Tensor]":
+        assert micro.taught is not None
+        return micro.taught, micro.taught.abs().sum(-1) > 0
+
+    def _losses(self, micro: Micro) -> "torch.Tensor":
+        from xlnu.objectives.task import hard, like
+
+        task = self.stack.config.task or ""
+        found, (taught, there) = self.read(micro), self.taught(micro)
+        weights = self.weights
+        losses = weights.mse * self._away(found.pooled, taught, there)
+        if weights.cross_entropy:
+            losses = losses + weights.cross_entropy * hard(task, found.logits, micro.gold)
+        if weights.logits:
+            told = self.stack.answer(taught, there)
+            assert told is not None
+            losses = losses + weights.logits * like(task, found.logits, told, there)
+        return losses
+
+    def _away(self, said: "torch.Tensor", taught: "torch.Tensor", there: "torch.Tensor") -> "torch.Tensor":
+        """The mean over an example's groups."""
+        width = min(said.shape[1], taught.shape[1])
+        off = (said[:, :width] - taught[:, :width]).square().mean(-1) / self.variance
+        return (off * there[:, :width]).sum(1) / there.sum(1).clamp(min=1)
+
+    def measures(self, micro: Micro) -> "dict[str, torch.Tensor]":
+        from xlnu.objectives.task import hard, right
+
+        task = self.stack.config.task or ""
+        found, (taught, there) = self.read(micro), self.taught(micro)
+        made = {
+            "loss": hard(task, found.logits, micro.gold),
+            "right": right(task, found.logits, micro.gold),
+            "unexplained": self._away(found.pooled, taught, there),
+        }
+        return {name: values[: micro.count] for name, values in made.items()}
+
+
+@contextmanager
+def _untouched(stack: "StackModel") -> Iterator[None]:
+    """The LLM as it was: without its adapter, and without dropout."""
+    training = stack.llm.training
+    stack.llm.eval()
+    try:
+        with stack.llm.disable_adapter():
+            yield
+    finally:
+        stack.llm.train(training)

@@ -1,0 +1,107 @@
+"""A training's model, opened in a worker before it and written into its step's folder after it."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xlnu.manifest import CARD
+from xlnu.steps import Writer
+from xlnu.train.tuned import LoraConfig, dtype
+
+if TYPE_CHECKING:
+    from xlnu.mtllm.recipes import Training
+    from xlnu.stack.model import StackModel
+
+
+def opened(recipe: "Training") -> "StackModel":
+    """What the recipe starts from, ready to be trained."""
+    from xlnu.stack import artefact
+    from xlnu.stack.config import StackConfig
+
+    start = recipe.start.local()
+    config = StackConfig.from_pretrained(start)
+    fresh = config.task is None and bool(recipe.task)
+    for name, value in recipe.task.items():
+        setattr(config, name, value)
+    there = start / artefact.ADAPTER
+    adapter = str(there) if there.is_dir() else None
+    model = artefact.build(config, recipe.folders, dtype(recipe.numbers), recipe.attention, adapter)
+    artefact.put(model, start, but=("head.",) if fresh else ())
+    if recipe.head:
+        artefact.put_head(model, recipe.head.local())
+    _learning(model, recipe, adapted=adapter is not None)
+    numbers: Any = dtype(recipe.numbers)
+    model.to(numbers)
+    return model
+
+
+def _learning(model: "StackModel", recipe: "Training", *, adapted: bool) -> None:
+    """Which weights are learned: the LLM's adapter, the fusion, a head that is no teacher's. Never the parents'."""
+    model.requires_grad_(False)
+    if model.llm is not None and recipe.lora is not None and not adapted:
+        model.llm = with_lora(model.llm, recipe.lora, recipe.goal)
+    for name, one in model.named_parameters():
+        of_adapter = name.startswith("llm.") and "lora_" in name
+        of_fusion = name.startswith("fusion.") and recipe.fusion_scale > 0
+        of_head = name.startswith("head.") and recipe.head is None
+        one.requires_grad_(of_adapter or of_fusion or of_head)
+
+
+def with_lora(llm: Any, lora: LoraConfig, key: str) -> Any:
+    import peft
+
+    from xlnu.errors import UserError
+
+    targets: Any = lora.targets[0] if lora.targets == ["all-linear"] else lora.targets
+    config = peft.LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]
+        lora_dropout=lora.dropout,
+        target_modules=targets,
+        task_type=peft.TaskType.FEATURE_EXTRACTION,
+    )
+    try:
+        return peft.get_peft_model(llm, config)
+    except ValueError as error:
+        raise UserError(f"{key}.lora.targets: {' '.join(str(error).split())[:300]}") from None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    recipe: "Training"
+    tokenizer: str  # the folder whose tokenizer it reads with
+    card: str
+
+
+def write(writer: Writer, state: str, wanted: Wanted) -> None:
+    """Put the model of a saved state into the step's folder."""
+    import torch
+
+    from xlnu.train.result import here
+    from xlnu.train.state import reader
+
+    with tempfile.TemporaryDirectory() as place:
+        model = opened(wanted.recipe)
+        read = reader(here(writer.store, state, Path(place, "state")))
+        with torch.no_grad():
+            for name, one in model.named_parameters():
+                if one.requires_grad:
+                    one.copy_(read(f"weight {name}"))
+        made = Path(place, "made")
+        save(model, made, wanted.tokenizer, wanted.card)
+        put(writer, made)
+
+
+def save(model: "StackModel", made: Path, tokenizer: str, card: str) -> None:
+    from transformers import AutoTokenizer
+
+    model.save_pretrained(str(made))
+    opened: Any = AutoTokenizer.from_pretrained(tokenizer)  # type: ignore[no-untyped-call]
+    opened.save_pretrained(made)
+    (made / CARD).write_text(card, encoding="utf-8")
+
+
+def put(writer: Writer, made: Path) -> None:
+    for path in sorted(path for path in made.rglob("*") if path.is_file()):
+        writer.store.put(f"{writer.address}/{path.relative_to(made)}", path)
