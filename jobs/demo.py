@@ -1,12 +1,12 @@
-"""The demo: SDRRL in the tiny world, with real models made on the spot, held against tuning on translated answers.
+"""The demo: SDRRL and MT-LLM in the tiny world, with real models made on the spot, beside their main baselines.
 
-It is `jobs/sdrrl.py --config configs/tiny/demo.yaml`.
+Its settings are in configs/tiny/demo.yaml, SDRRL's below `sdrrl` and MT-LLM's below `mtllm`.
 """
 
 from pathlib import Path
 
+from xlnu.demo import DemoConfig, work
 from xlnu.job import job
-from xlnu.sdrrl.job import SdrrlConfig, work
 
 if __name__ == "__main__":
-    job("demo", SdrrlConfig, work, __doc__, config=Path(__file__).parents[1] / "configs" / "tiny" / "demo.yaml")
+    job("demo", DemoConfig, work, __doc__, config=Path(__file__).parents[1] / "configs" / "tiny" / "demo.yaml")

@@ -6,7 +6,8 @@ baselines.
 """
 
 from xlnu.job import job
-from xlnu.mtllm.job import MtllmConfig, work
+from xlnu.mtllm.job import work
+from xlnu.mtllm.settings import MtllmConfig
 
 if __name__ == "__main__":
     job("mtllm", MtllmConfig, work, __doc__)

@@ -1,12 +1,13 @@
-"""The study: SDRRL, its baselines, and itself without each of its parts, in three tiny worlds.
+"""The study: SDRRL and MT-LLM, their baselines, and themselves without each of their parts, in three tiny worlds.
 
-It is `jobs/sdrrl.py --config configs/tiny/study.yaml`; with other `arms`, `objectives` and `seeds` it is your own.
+Its settings are in configs/tiny/study.yaml, SDRRL's below `sdrrl` and MT-LLM's below `mtllm`; with other
+`sdrrl.arms`, `mtllm.modes` and `seeds` it is your own.
 """
 
 from pathlib import Path
 
+from xlnu.demo import DemoConfig, work
 from xlnu.job import job
-from xlnu.sdrrl.job import SdrrlConfig, work
 
 if __name__ == "__main__":
-    job("study", SdrrlConfig, work, __doc__, config=Path(__file__).parents[1] / "configs" / "tiny" / "study.yaml")
+    job("study", DemoConfig, work, __doc__, config=Path(__file__).parents[1] / "configs" / "tiny" / "study.yaml")

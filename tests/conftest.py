@@ -68,9 +68,11 @@ def store_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """A tiny world of seconds: all formats, and hardly any sense."""
-    cache = tmp_path_factory.mktemp("tiny")
-    return build(TinyConfig(size="xs", cache=str(cache)), Display())
+    """A tiny world of seconds: all formats, and hardly any sense. XLNU_TINY_CACHE spares them, as below; and where
+    the stack is tested with packages that cannot make a world, it names one that was made before.
+    """
+    cache = os.environ.get("XLNU_TINY_CACHE") or str(tmp_path_factory.mktemp("tiny"))
+    return build(TinyConfig(size="xs", cache=cache), Display())
 
 
 @pytest.fixture(scope="session")

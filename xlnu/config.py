@@ -210,14 +210,22 @@ def _read_file(file: Path, built_on_by: tuple[Path, ...] = ()) -> list[tuple[str
         return [(str(file), {})]
     if not isinstance(content, dict):
         raise UserError(f"{file}: a configuration is a map of keys to values, not {type(content).__name__}")
-    bases = content.pop("extends", None) or []
-    found = []
+    found = _bases(content, file, built_on_by)
+    for name, section_of in content.items():  # a section may build on a file that has the section's keys
+        if isinstance(section_of, dict):
+            found += [(where, {name: given}) for where, given in _bases(section_of, file, built_on_by)]
+    return [*found, (str(file), content)]
+
+
+def _bases(content: dict[str, Any], file: Path, built_on_by: tuple[Path, ...]) -> list[tuple[str, dict[str, Any]]]:
+    """What the files hold that a map `extends`; it stands in the map no more."""
+    bases, found = content.pop("extends", None) or [], []
     for base in [bases] if isinstance(bases, str) else bases:
         path = Path(os.path.normpath(file.parent / Path(str(base)).expanduser()))
         if path in (*built_on_by, file):
             raise UserError(f"{file}: extends {base}, which extends it in turn")
         found += _read_file(path, (*built_on_by, file))
-    return [*found, (str(file), content)]
+    return found
 
 
 def _read_arguments(arguments: Iterable[str], known: dict[str, Key]) -> dict[str, Any]:

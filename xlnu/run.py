@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from xlnu import machine, steps
 from xlnu.config import setting
@@ -28,6 +28,29 @@ class RunConfig(FolderConfig):
 
     store: str = setting("runs/store", "where the results of steps are kept: a folder, or s3://bucket/prefix")
     price: float = setting(0.0, "money an hour of this machine, for the cost that --plan shows", at_least=0)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a method came to: scores, claims, the same as tables to read, and the models it leaves."""
+
+    scores: Sequence[Score]
+    claims: Sequence[Claim]
+    tables: str
+    models: Sequence[Result]
+    tiny: Tiny | None
+
+
+class Method(Protocol):
+    """Steps to be done, and what is read off them."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def todo(self) -> Sequence[Step]: ...
+
+    def found(self, results: dict[str, Result]) -> Found: ...
 
 
 def print_out(text: str) -> None:
@@ -67,6 +90,25 @@ class Run:
             print_out(steps.plan(todo, self.store, self.config.price))
             raise SystemExit(0)
         return steps.run(todo, self.store, self.display)
+
+    def report_of(self, methods: Sequence[Method]) -> None:
+        """Do the steps of all, and leave one report of them, their tables, and the places of their models."""
+        results = self.steps([step for method in methods for step in method.todo])
+        found = [method.found(results) for method in methods]
+        several = len(methods) > 1
+        titled = [
+            f"# {method.name}\n\n{one.tables}" if several else one.tables
+            for method, one in zip(methods, found, strict=True)
+            if one.tables
+        ]
+        if titled:
+            self.put("tables.md", "\n".join(titled).encode())
+            print_out(self.folder.place("tables.md"))
+        for model in (model for one in found for model in one.models):
+            print_out(model.store.place(model.manifest.address))
+        scores = [score for one in found for score in one.scores]
+        claims = [claim for one in found for claim in one.claims]
+        self.report(results, next((one.tiny for one in found if one.tiny), None), scores, claims)
 
     def report(
         self,

@@ -160,9 +160,11 @@ def test_the_llm_alone_reads_as_transformers_does(tiny: Built, folder: Path) -> 
         own = llm(family, tiny, folder)
         model = stack(str(tiny.mt), own, view="llm", attention="causal")
         ids = torch.tensor([[5, 6, 7, 8, 9]])
-        right = AutoModelForCausalLM.from_pretrained(own)(ids, output_hidden_states=True).hidden_states[-1]
+        right = AutoModelForCausalLM.from_pretrained(own, attn_implementation="eager")(
+            ids, output_hidden_states=True
+        ).hidden_states[-1]
         said = model(ids, torch.ones_like(ids)).last_hidden_state
-        torch.testing.assert_close(said, right, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(said, right, atol=5e-5, rtol=1e-4)  # of states between -10 and 10
 
 
 def test_the_encoder_is_never_in_training(tiny: Built, folder: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from xlnu.stack.project import Pieces, align, align_words, piece_states, project, spans, word_states
+from xlnu.evaluate.spans import spans
+from xlnu.stack.project import Pieces, align, align_words, piece_states, project, word_states
 from xlnu.tiny.build import Built
 from xlnu.tiny.files import benchmarks
 from xlnu.tiny.sizes import SIZES

@@ -1,13 +1,17 @@
-"""What `python jobs/merge.py` does: it opens the experts, chooses layers, and leaves a model with its card."""
+"""What `python jobs/merge.py` does: it opens the experts, chooses layers, and leaves a model with its card; or it
+puts a stack and its parents into one directory.
+"""
 
 import dataclasses
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from xlnu.config import REQUIRED, section, setting
+from xlnu.config import section, setting
+from xlnu.engines.checkpoint import find
 from xlnu.errors import Halt, UserError, first_line
 from xlnu.job import CONFIG_FILE
 from xlnu.lock import held
@@ -25,10 +29,8 @@ MODEL, RECORD, LOCK = "model", "merge.json", "_lock"
 
 @dataclass
 class MergeConfig:
-    language: str = setting(
-        REQUIRED, "the expert of the language: a folder with a checkpoint, or a name on the hub"
-    )
-    task: str = setting(REQUIRED, "the expert of the task, of the same architecture")
+    language: str = setting("", "the expert of the language: a folder with a checkpoint, or a name on the hub")
+    task: str = setting("", "the expert of the task, of the same architecture")
     base: str = setting("", "what both were fine-tuned from, which adaptive needs")
     method: Literal["swap", "adaptive"] = setting(
         "swap", "swap: outer layers from language, the middle from task; adaptive: each from who changed it more"
@@ -40,17 +42,67 @@ class MergeConfig:
     )
     threshold: float = setting(0.001, "adaptive: a smaller difference makes a layer half of each", at_least=0)
     shard_size: float = setting(4.0, "GB that a file of weights has at most; no tensor is cut", above=0)
+    stack: str = setting(
+        "", "instead of experts: a stack (MT-LLM), which is merged with its parents, and its adapter into its LLM"
+    )
+    encoder: str = setting("", "where the stack's encoder lies now, if not where it was")
+    llm: str = setting("", "where the stack's LLM lies now, if not where it was")
     run: FolderConfig = section(FolderConfig)
 
 
 def work(config: MergeConfig, run: Run) -> None:
     if not run.folder.local:
         raise UserError(f"run.dir: {run.folder.label}: a model is merged into a folder of this machine")
+    if config.stack:
+        _stack(config, run)
+        return
     parents = _open(config)
     settings = _settings(config, parents["language"].depth)
     if run.plan:
         print_out(_table(_choose(parents, settings, run.display)))
         return
+    inputs = {
+        "method": config.method,
+        **settings,
+        "shard_size": config.shard_size,
+        "parents": {role: parent.checkpoint.identity for role, parent in parents.items()},
+    }
+
+    def make(beside: Path) -> dict[str, Any]:
+        choice = _choose(parents, settings, run.display)
+        checkpoints = {role: parent.checkpoint for role, parent in parents.items()}
+        (beside / "README.md").write_bytes(card(checkpoints, config.method, settings, choose.table(choice)))
+        _write(beside, parents, choice, round(config.shard_size * 1e9), run.display)
+        return {"choice": dataclasses.asdict(choice)}
+
+    record = _once(run, inputs, make)
+    print_out(_table(Choice(**record["choice"])))
+    print_out(run.folder.place(MODEL))
+
+
+def _stack(config: MergeConfig, run: Run) -> None:
+    for name in ("language", "task", "base"):
+        if getattr(config, name):
+            raise UserError(f"{name}: a stack is merged with its own parents: leave out {name}, or stack")
+    from xlnu.stack import artefact
+
+    stack = find("stack", config.stack)
+    folder = stack.local()
+    if run.plan:
+        print_out("\n".join(f"{part}  {where}" for part, where in artefact.parts(folder).items()))
+        return
+    moved = {part: where for part, where in (("encoder", config.encoder), ("llm", config.llm)) if where}
+
+    def make(beside: Path) -> dict[str, Any]:
+        artefact.merge(folder, beside, **moved)
+        return {}
+
+    _once(run, {"stack": stack.identity}, make)
+    print_out(run.folder.place(MODEL))
+
+
+def _once(run: Run, inputs: dict[str, Any], make: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+    """The record of this merge, which is made unless it is there already."""
     folder = Path(run.folder.root)
     strange = sorted(path.name for path in folder.iterdir() if not _ours(path.name))
     if strange:
@@ -60,27 +112,12 @@ def work(config: MergeConfig, run: Run) -> None:
     def waiting(holder: str) -> None:
         run.display.say(f"another run ({holder}) merges into {run.folder.label}; waiting for it")
 
-    inputs = {
-        "method": config.method,
-        **settings,
-        "shard_size": config.shard_size,
-        "parents": {role: parent.checkpoint.identity for role, parent in parents.items()},
-    }
     with held(run.folder, LOCK, waiting):
         if (folder / MODEL).exists():
-            choice = _finished(folder / MODEL, inputs, run.folder.place(MODEL))
+            record = _finished(folder / MODEL, inputs, run.folder.place(MODEL))
             run.display.say("nothing was left to do: this merge was made before")
-        else:
-            choice = _choose(parents, settings, run.display)
-            checkpoints = {role: parent.checkpoint for role, parent in parents.items()}
-            record = {"format": 1, "inputs": inputs, "choice": dataclasses.asdict(choice)}
-            texts = {
-                "README.md": card(checkpoints, config.method, settings, choose.table(choice)),
-                RECORD: json.dumps(record, indent=2).encode(),
-            }
-            _make(folder, parents, choice, round(config.shard_size * 1e9), texts, run.display)
-    print_out(_table(choice))
-    print_out(run.folder.place(MODEL))
+            return record
+        return _make(folder, inputs, make)
 
 
 def _open(config: MergeConfig) -> dict[str, Parent]:
@@ -120,34 +157,27 @@ def _ours(name: str) -> bool:
     return name in (CONFIG_FILE, MODEL, LOCK) or name.startswith(UNFINISHED)
 
 
-def _finished(model: Path, inputs: dict[str, Any], place: str) -> Choice:
-    """What was chosen for the merge that is there already, if it is this one."""
+def _finished(model: Path, inputs: dict[str, Any], place: str) -> dict[str, Any]:
+    """The record of the merge that is there already, if it is this one."""
     try:
-        record = json.loads((model / RECORD).read_bytes())
+        record: dict[str, Any] = json.loads((model / RECORD).read_bytes())
         if record["inputs"] == inputs:
-            return Choice(**record["choice"])
+            return record
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not written by this job
     raise UserError(f"run.dir: {place} is not this merge, but another: name another run.dir, or delete it")
 
 
-def _make(
-    folder: Path, parents: dict[str, Parent], choice: Choice, shard: int, texts: dict[str, bytes], display: Display
-) -> None:
+def _make(folder: Path, inputs: dict[str, Any], make: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
     """All files beside their place, and there at once when they are whole."""
     from safetensors import SafetensorError
 
     beside = folder / f"{UNFINISHED}{MODEL}"
     shutil.rmtree(beside, ignore_errors=True)  # of a run that was killed
-    language, task = parents["language"], parents["task"]
     try:
         beside.mkdir()
-        copy_rest(beside, language)
-        with display.task("merge") as progress:
-            progress.begin(len(language.weights.shapes), 0, "tensors")
-            write_weights(beside, language, task, choice, shard, progress.advance)
-        for name, text in texts.items():
-            (beside / name).write_bytes(text)
+        record = {"format": 1, "inputs": inputs, **make(beside)}
+        (beside / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
         sync(beside)
         beside.rename(folder / MODEL)
     except (OSError, SafetensorError) as error:
@@ -155,6 +185,15 @@ def _make(
         raise Halt(f"{folder / MODEL}: cannot be made: {first_line(error)}; {again}") from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+    return record
+
+
+def _write(beside: Path, parents: dict[str, Parent], choice: Choice, shard: int, display: Display) -> None:
+    language, task = parents["language"], parents["task"]
+    copy_rest(beside, language)
+    with display.task("merge") as progress:
+        progress.begin(len(language.weights.shapes), 0, "tensors")
+        write_weights(beside, language, task, choice, shard, progress.advance)
 
 
 def _table(choice: Choice) -> str:

@@ -6,16 +6,17 @@ examples -> task_tokens -> teacher -> embeddings -> distilled       stage 2, a t
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from xlnu.config import setting
 from xlnu.errors import UserError
 from xlnu.languages import Language
 from xlnu.mtllm import feed, initial, trained
 from xlnu.mtllm.parts import Parents, StackSettings
-from xlnu.mtllm.recipes import Goal, Training, Weights
+from xlnu.mtllm.recipes import Goal, Training, View, Weights
 from xlnu.mtllm.schemas import HELD_OUT, TRAIN
 from xlnu.mtllm.tasks import Task
 from xlnu.spread import call, connect, place
@@ -25,9 +26,10 @@ from xlnu.train import workers
 from xlnu.train.config import LoopConfig
 from xlnu.train.loop import Progress
 from xlnu.train.order import Order
+from xlnu.train.schedule import Decay
 
 TRAINING = "training.json"
-Card = Callable[[dict[str, Result], Progress], str]
+Card = Callable[[Goal, Progress], str]
 
 
 @dataclass
@@ -42,6 +44,17 @@ class StageConfig(LoopConfig):
 
 
 @dataclass
+class MapConfig(StageConfig):
+    """Before stage 1, on bitext: from the mapped states of a foreign text the LLM writes the source's. The fusion
+    alone learns.
+    """
+
+    on: bool = setting(False, "whether there is this stage")
+    batch: int = setting(128, "pairs a step, over all workers", at_least=1)
+    lr: float = setting(2e-5, "the learning rate at its highest", above=0)
+
+
+@dataclass
 class AlignConfig(StageConfig):
     """Stage 1."""
 
@@ -49,8 +62,15 @@ class AlignConfig(StageConfig):
     epochs: int = setting(1, "how often every text is seen", at_least=1)
     lr: float = setting(2e-4, "the learning rate at its highest", above=0)
     warmup: float = setting(0.01, "share of all steps over which it rises", at_least=0, at_most=1)
+    decay: Decay = setting("linear", "how it falls afterwards")
     weight_decay: float = setting(0.01, "AdamW's", at_least=0)
     patience: int = setting(0, "looks without a better loss before it stops; 0: it goes on to the end", at_least=0)
+    span: float = setting(
+        0.0, "weight of the squared error of words that are one token in both tokenizers", at_least=0
+    )
+    bitext: bool = setting(
+        False, "whether bitext is read too: its foreign side by the stack, its other side by the LLM"
+    )
     contrast: float = setting(0.0, "weight of InfoNCE beside the squared error", at_least=0)
 
 
@@ -59,6 +79,7 @@ class TeacherConfig(LoopConfig):
     """The LLM's tuning on a task in the source language, and that of the baselines that learn from labels."""
 
     warmup: float = setting(0.1, "share of all steps over which it rises", at_least=0, at_most=1)
+    decay: Decay = setting("linear", "how it falls afterwards")
     patience: int = setting(0, "looks without a better loss before it stops; 0: it goes on to the end", at_least=0)
 
 
@@ -67,6 +88,7 @@ class DistilConfig(StageConfig):
     """Stage 2."""
 
     warmup: float = setting(0.1, "share of all steps over which it rises", at_least=0, at_most=1)
+    decay: Decay = setting("linear", "how it falls afterwards")
     patience: int = setting(0, "looks without a better loss before it stops; 0: it goes on to the end", at_least=0)
     mse: float = setting(1.0, "weight of the squared error to the teacher's states", at_least=0)
     cross_entropy: float = setting(0.0, "weight of the task's own labels", at_least=0)
@@ -81,6 +103,7 @@ class Built:
     settings: StackSettings
     source: Language
     logs: Path | None
+    card: Card
 
     def initial(self, view: str, texts: Step | None) -> Step:
         return initial.step(view, self.settings, self.parents, self.source, texts)
@@ -92,24 +115,26 @@ class Built:
         key: str,
         *,
         start: Step,
-        data: Step,
+        data: Sequence[Step],
         goal: Goal,
         task: Task | None = None,
         head: Step | None = None,
         embeddings: Step | None = None,
         weights: Weights | None = None,
-        card: Card,
+        view: View | None = None,
     ) -> Step:
         """A step that trains the result of another. `key`: of the settings, in what is said of them."""
         loop.check(config, key)
-        made = _Made(self, config, key, goal, task, weights or Weights(), start, data, head, embeddings, card)
-        inputs = tuple(step for step in (start, data, head, embeddings) if step)
+        made = _Made(self, config, key, goal, task, weights or Weights(), start, data, head, embeddings, view)
+        inputs = tuple(step for step in (start, *data, head, embeddings) if step)
         about = loop.about(config) | {
             **self.parents.identity,
             "goal": goal,
             "weights": dataclasses.asdict(made.weights),
             "task": [task.kind, *task.labels] if task else None,
         }
+        if view == "dual":
+            about["view"] = view
         about.pop("on", None)
         return Step(name, about, made.run, inputs, estimate=NOBODY_KNOWS, tidy=_clear)
 
@@ -125,10 +150,10 @@ class _Made:
     task: Task | None
     weights: Weights
     start: Step
-    data: Step
+    data: Sequence[Step]  # what is held out is the first one's
     head: Step | None
     embeddings: Step | None
-    card: Card
+    view: View | None  # in which it is trained, if not in that of where it starts
 
     def run(self, work: Work) -> int:
         config = self.config
@@ -139,11 +164,16 @@ class _Made:
         logs = self.built.logs / work.write_part.address if self.built.logs else None
         made = workers.train(work, workers.job(recipe, config, placed, self.key), placed, config.keep, logs)
         tokenizer = recipe.folders["llm" if self._view(recipe.start) == "llm" else "encoder"]
-        wanted = trained.Wanted(recipe, tokenizer, self.card(work.inputs, made.progress))
+        wanted = trained.Wanted(recipe, tokenizer, self.built.card(self.goal, made.progress))
         call(trained.write, work.write_part, made.folder, wanted, display=work.task.display)
         told = json.dumps(dataclasses.asdict(made.progress)).encode()
         work.write_part.store.write(f"{work.write_part.address}/{TRAINING}", told)
         return 0
+
+    def _changed(self) -> dict[str, Any]:
+        """What of the configuration is another than where it starts."""
+        made: dict[str, Any] = {"view": self.view} if self.view else {}
+        return made | ({"task": self.task.kind, "labels": list(self.task.labels)} if self.task else {})
 
     def _view(self, start: Files) -> str:
         found: str = json.loads((start.local() / "config.json").read_text())["view"]
@@ -154,9 +184,10 @@ class _Made:
         part = "llm" if self._view(start) == "llm" else "encoder"
         tables = {}
         for folder in (TRAIN, HELD_OUT):
-            rows = work.inputs[self.data.name].rows(folder, rejected=True)
+            steps = self.data if folder == TRAIN else self.data[:1]
+            rows = feed.joined([work.inputs[step.name].rows(folder, rejected=True) for step in steps])
             if not len(rows):
-                raise UserError(f"{work.name}: {self.data.name} has no row in {folder}/")
+                raise UserError(f"{work.name}: {self.data[0].name} has no row in {folder}/")
             taught = work.inputs[self.embeddings.name].rows(folder, rejected=True) if self.embeddings else None
             tables[folder] = feed.table(rows, part, taught)
         train = tables[TRAIN]
@@ -167,12 +198,12 @@ class _Made:
             folders=self.built.parents.folders(),
             goal=self.goal,
             numbers=config.numbers,
-            lora=config.lora,
+            lora=config.lora if self.goal != "map" else None,
             fusion_scale=fusion,
             noise=noise,
             weights=self.weights,
             head=work.inputs[self.head.name].files() if self.head else None,
-            task={"task": self.task.kind, "labels": list(self.task.labels)} if self.task else {},
+            changed=self._changed(),
             recompute=config.recompute,
             attention=config.attention,
             order=Order(len(train), train.per_file, feed.WINDOW, config.batch, epochs, config.seed),

@@ -11,7 +11,7 @@ from xlnu.steps import Rows, Step, Work
 
 @dataclass(frozen=True)
 class Chained:
-    """It pickles."""
+    """It pickles. A column that some steps lack is empty in their rows."""
 
     parts: tuple[Rows, ...]
 
@@ -24,7 +24,7 @@ class Chained:
             begin = end - len(rows)
             if (start < end and begin < stop) or not tables:  # of no rows there still is the schema
                 tables.append(rows.read(max(0, start - begin), min(len(rows), stop - begin), columns))
-        return pa.concat_tables(tables)
+        return pa.concat_tables(tables, promote_options="default")
 
 
 def chained(work: Work, steps: Sequence[Step]) -> Chained:

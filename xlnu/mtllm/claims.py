@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from xlnu.evaluate.statistics import Interval, interval
-from xlnu.mtllm.scores import METRICS, Said
+from xlnu.mtllm.scores import Said
 from xlnu.report.document import Claim, Mode, Resource
 
 PAPER = "MT-LLM (arXiv 2406.12739); measure and threshold are ours"
+TRANS_ALIGN = "TransAlign (arXiv 2510.27337); measure and threshold are ours"
 FEWEST = 30  # examples: below that an interval of what was drawn again proves nothing
 
 
@@ -17,8 +18,11 @@ FEWEST = 30  # examples: below that an interval of what was drawn again proves n
 class _Rule:
     claim: str
     other: Mode
+    one: Mode = "stacked"
+    source: str = PAPER
 
 
+_BOTH: tuple[Mode, str] = ("ensemble", TRANS_ALIGN)
 _RULES = (
     _Rule("the stack is better than translating the test with the same model (translate-test)", "translate_test"),
     _Rule("the stack is better than the LLM alone", "zero_shot"),
@@ -26,6 +30,8 @@ _RULES = (
     _Rule("the stack is better than an LLM tuned on translated training data (translate-train)", "translate_train"),
     _Rule("distilling the teacher (stage 2) is better than labels after stage 1", "stage1_labels"),
     _Rule("stage 1 helps: stage 2 alone is worse", "stage2_only"),
+    _Rule("translate-train and translate-test together are better than the former", "translate_train", *_BOTH),
+    _Rule("translate-train and translate-test together are better than the latter", "translate_test", *_BOTH),
 )
 LEVELS: tuple[Resource | None, ...] = (None, "high", "mid", "low")
 
@@ -35,9 +41,10 @@ def claims(said: Sequence[Said]) -> list[Claim]:
     for task in dict.fromkeys(one.task for one in said):
         some = [one for one in said if one.task == task]
         first = next((one.fusion for one in some if one.mode == "stacked"), None)
-        stacked = [one for one in some if one.mode == "stacked" and one.fusion == first]
+        some = [one for one in some if one.mode != "stacked" or one.fusion == first]
         for rule in _RULES:
-            found += _of(task, rule, stacked, [one for one in some if one.mode == rule.other])
+            sides = ([one for one in some if one.mode == mode] for mode in (rule.one, rule.other))
+            found += _of(task, rule, *sides)
     return found
 
 
@@ -48,11 +55,11 @@ def _of(task: str, rule: _Rule, one: Sequence[Said], other: Sequence[Said]) -> I
             continue
         where = "all target languages" if level is None else f"{level}-resource languages"
         holds = None if found.n < FEWEST else True if found.low > 0 else False if found.high < 0 else None
-        metric = METRICS[one[0].kind].replace("_", " ")
+        metric = one[0].metric.replace("_", " ")
         spread = f"{found.low:+.3g} to {found.high:+.3g}"
         evidence = f"{metric}: a difference of {found.mean:+.3g} ({spread}; {found.n:,} examples)"
         text = f"{task}, {where}: {rule.claim}."
-        yield Claim(text[0].upper() + text[1:], PAPER, holds, evidence)
+        yield Claim(text[0].upper() + text[1:], rule.source, holds, evidence)
 
 
 def difference(one: Sequence[Said], other: Sequence[Said], level: Resource | None) -> Interval | None:

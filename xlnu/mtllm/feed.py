@@ -20,7 +20,17 @@ from xlnu.train.order import Order
 if TYPE_CHECKING:
     import torch
 
-COLUMNS = ["id", "content", "encoder_ids", "encoder_groups", "llm_ids", "llm_groups", "gold"]
+COLUMNS = [
+    "id",
+    "content",
+    "encoder_ids",
+    "encoder_groups",
+    "llm_ids",
+    "llm_groups",
+    "gold",
+    "encoder_at",
+    "llm_at",
+]
 WINDOW = 4  # files that are mixed with one another
 
 
@@ -40,6 +50,13 @@ class Table:
         return max(1, round(len(self) / max(1, len(self.rows.paths))))
 
 
+def joined(rows: Sequence[Rows]) -> Rows:
+    """Those of several steps of one store."""
+    ends = np.cumsum(np.concatenate([np.diff(one.ends, prepend=0) for one in rows]))
+    paths = tuple(path for one in rows for path in one.paths)
+    return Rows(rows[0].store, paths, tuple(int(end) for end in ends), rows[0].rejected)
+
+
 def table(rows: Rows, part: str, embeddings: Rows | None = None) -> Table:
     """`part`: whose tokens are counted, encoder or llm."""
     sizes = [
@@ -57,6 +74,7 @@ class Micro:
     encoder: "dict[str, torch.Tensor]"
     llm: "dict[str, torch.Tensor]"
     gold: "torch.Tensor"  # [rows, groups], IGNORED where there is none
+    same: "torch.Tensor"  # [3, n]: tokens that are one in both: their row, their place in the one and in the other
     taught: "torch.Tensor | None" = None  # [rows, groups, width]
     count: int = 0  # rows that count: a micro-batch without any has one all the same, to be computed
 
@@ -120,7 +138,18 @@ class Feed:
                 )
         taught = self._taught([one["embedding"] for one in embeddings]) if embeddings else None
         sides = [self._side(rows, part, pad) for part, pad in zip(("encoder", "llm"), self.share.pads, strict=True)]
-        return Micro([row["id"] for row in rows], sides[0], sides[1], self._gold(rows), taught, len(rows))
+        names = [row["id"] for row in rows]
+        return Micro(names, sides[0], sides[1], self._gold(rows), self._same(rows), taught, len(rows))
+
+    def _same(self, rows: list[dict[str, Any]]) -> "torch.Tensor":
+        import torch
+
+        found = [
+            (i, *places)
+            for i, row in enumerate(rows)
+            for places in zip(row["encoder_at"], row["llm_at"], strict=True)
+        ]
+        return torch.tensor(found, dtype=torch.long, device=self.share.device).view(-1, 3).T
 
     def _row(self, held: Held, number: int) -> dict[str, Any]:
         ends = held.rows.ends

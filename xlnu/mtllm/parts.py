@@ -1,12 +1,16 @@
 """The parents of a job's stacks, and how they are put together: settings, and what of them identifies a result."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from xlnu.config import setting
 from xlnu.engines.checkpoint import Checkpoint, find
 from xlnu.errors import UserError
+from xlnu.languages import Language
+
+Fusion = Literal["linear", "mlp", "end_token", "layer_mix", "layer_kv"]
 
 
 @dataclass
@@ -21,7 +25,7 @@ class ParentConfig:
 class StackSettings:
     """How the encoder is put in front of the LLM."""
 
-    fusion: Literal["linear", "mlp", "end_token", "layer_mix", "layer_kv"] = setting(
+    fusion: Fusion = setting(
         "linear", "how its states enter: linear (MT-LLM), mlp (MindMerger), end_token (LangBridge), layer_mix, or "
         "layer_kv (LayAlign)"
     )  # fmt: skip
@@ -33,8 +37,12 @@ class StackSettings:
     )  # fmt: skip
     init_texts: int = setting(4096, "texts that init=least_squares looks at", at_least=1)
     input: Literal["encoder_only", "dual"] = setting(
-        "encoder_only", "dual: the LLM's own tokens of the text stand behind the mapped states"
+        "encoder_only", "dual: in a task the LLM's own tokens of the text stand behind the mapped states"
     )
+    examples: Literal["source", "translated"] = setting(
+        "source", "translated: after stage 1 the stack learns the task by the labels of examples in the source "
+        "language and, translated, in all others (as MindMerger's augmentation); dual needs it"
+    )  # fmt: skip
     attention: Literal["bidirectional", "causal"] = setting(
         "bidirectional", "of the LLM; bidirectional is for LLMs trained for it, as LLM2Vec's"
     )
@@ -69,12 +77,45 @@ def parents(encoder: ParentConfig, llm: ParentConfig) -> Parents:
     )
 
 
+FILES = ("*.json", "*.model", "*.txt", "*.jinja")  # of a checkpoint: not its weights
+
+
+def suits(parents: Parents, settings: StackSettings, languages: Sequence[Language]) -> None:
+    """Whether these models can be put together, and the encoder reads the languages: before any work."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    from xlnu.stack.inputs import Reader
+
+    encoder, llm = parents.encoder.local(FILES), parents.llm.local(FILES)
+    about = {part: AutoConfig.from_pretrained(folder) for part, folder in (("encoder", encoder), ("llm", llm))}
+    if not about["encoder"].is_encoder_decoder:
+        kind = about["encoder"].model_type
+        raise UserError(
+            f"encoder.model: {parents.encoder.name}: is a {kind}, and no translation model with an encoder"
+        )
+    if about["llm"].is_encoder_decoder:
+        raise UserError(
+            f"llm.model: {parents.llm.name}: is a {about['llm'].model_type}, and no decoder as LLMs are"
+        )
+    opened: dict[str, Any] = {
+        folder: AutoTokenizer.from_pretrained(folder)  # type: ignore[no-untyped-call]
+        for folder in (encoder, llm)
+    }
+    reader = Reader(opened[encoder], stack_config(settings, parents), "encoder", parents.encoder.name)
+    for language in languages:
+        reader.begin(language)
+    if settings.code == "begin" and opened[llm].bos_token_id is None:
+        raise UserError("stack.code: begin: the LLM has no token for a beginning; take keep or drop")
+    if settings.init == "least_squares" and not (opened[encoder].is_fast and opened[llm].is_fast):
+        raise UserError("stack.init: least_squares needs tokenizers that say where their tokens lie; take random")
+
+
 def check(settings: StackSettings) -> None:
-    if settings.input == "dual":
+    if settings.input == "dual" and settings.examples == "source":
         raise UserError(
             "stack.input: dual: stages 1 and 2 see task data in the source language alone, and with it a stack "
             "that also reads the raw text learns to read only that, and collapses in low-resource languages (5.3 "
-            "against 45.7 points in LayAlign's study); take encoder_only"
+            "against 45.7 points in LayAlign's study); take stack.examples=translated, or encoder_only"
         )
     if "{text}" not in settings.option:
         raise UserError(f"stack.option: {settings.option!r} has no {{text}} in it")
@@ -88,8 +129,8 @@ def reading(settings: StackSettings) -> dict[str, Any]:
 def about(settings: StackSettings, view: str) -> dict[str, Any]:
     """What of the settings changes what a view makes of a text."""
     made = dataclasses.asdict(settings)
-    for of_init in ("init", "init_texts", "seed"):
-        del made[of_init]
+    for no_part_of_it in ("init", "init_texts", "seed", "input", "examples"):
+        del made[no_part_of_it]
     if settings.fusion != "mlp":
         del made["width"]
     if view == "stack":

@@ -1,6 +1,6 @@
 """The trainings of MT-LLM as recipes of the one loop: align, task (of teachers and baselines), distil."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from xlnu.stack.model import StackModel
 
-Goal = Literal["align", "task", "distil"]
+Goal = Literal["map", "align", "task", "distil"]
+View = Literal["stack", "dual"]
 
 
 @dataclass
@@ -27,6 +28,7 @@ class Weights:
     cross_entropy: float = 0.0
     logits: float = 0.0
     contrast: float = 0.0
+    span: float = 0.0
 
 
 @dataclass
@@ -42,7 +44,7 @@ class Training:
     noise: float
     weights: Weights
     head: Files | None  # a directory whose head is taken over, and stays as it is
-    task: dict[str, Any]  # of a head that is new: task and labels
+    changed: dict[str, Any]  # of the configuration: the task and labels of a head that is new, the view
     recompute: bool
     attention: str
     order: Order
@@ -76,7 +78,7 @@ class Training:
         width = engine.module.config.hidden_size
         data = Feed(self.train, self.order, share, self.order.batch, width)
         held_out = Feed(self.held_out, None, share, micro * world, width)
-        made: Any = {"align": Align, "task": Labels, "distil": Distil}[self.goal](engine, self.weights)
+        made: Any = {"map": Map, "align": Align, "task": Labels, "distil": Distil}[self.goal](engine, self.weights)
         made.start(held_out)
         return Running(data, held_out, made, made)
 
@@ -92,7 +94,8 @@ class Training:
 
 class _Objective:
     def __init__(self, engine: Any, weights: Weights) -> None:
-        self.engine, self.weights, self.variance = engine, weights, 1.0
+        self.engine, self.weights = engine, weights
+        self.variance = self.variance_of_tokens = 1.0
 
     @property
     def stack(self) -> "StackModel":
@@ -109,7 +112,9 @@ class _Objective:
         raise NotImplementedError
 
     def read(self, micro: Micro) -> Any:
-        return self.engine(**(micro.llm if self.stack.config.view == "llm" else micro.encoder))
+        view = self.stack.config.view
+        text = {f"text_{name.split('_')[-1]}": one for name, one in micro.llm.items()} if view == "dual" else {}
+        return self.engine(**(micro.llm if view == "llm" else micro.encoder), **text)
 
     def update(self, mean: float) -> None:
         pass
@@ -120,63 +125,73 @@ class _Objective:
     def restore(self, state: dict[str, float]) -> None:
         pass
 
-    def measure_spread(self, held_out: Feed) -> None:
-        """The variance of the teacher's states of what is held out, over all workers: errors are shares of it."""
-        import torch
-        import torch.distributed as dist
 
-        from xlnu.objectives.align import Spread
+class Map(_Objective):
+    """Before stage 1, on bitext: from the mapped states of a foreign text the LLM, untouched, writes the source's.
+    So only the fusion learns.
+    """
 
-        spread = Spread()
-        self.engine.eval()
-        with torch.no_grad():
-            for step in range(held_out.steps):
-                for micro in held_out.micros(step):
-                    states, there = self.taught(micro)
-                    spread.add(states[: micro.count][there[: micro.count]])
-        assert spread.total is not None
-        assert spread.squares is not None
-        sums = torch.cat([spread.total, spread.squares, spread.total.new_tensor([spread.count])])
-        if dist.is_initialized():
-            dist.all_reduce(sums)
-        width = len(spread.total)
-        whole = Spread(float(sums[-1]), sums[:width], sums[width : 2 * width])
-        self.variance = whole.variance()
+    def _losses(self, micro: Micro) -> "torch.Tensor":
+        from xlnu.objectives.align import per_row
+        from xlnu.objectives.sft import hard
 
-    def taught(self, micro: Micro) -> "tuple[torch.Tensor, torch.Tensor]":
-        """The teacher's pooled states, and which of the groups there are."""
-        raise NotImplementedError
+        text, mask = micro.llm["input_ids"], micro.llm["attention_mask"].bool()
+        found = self.engine(**micro.encoder, text_ids=text, text_mask=mask, view="dual", attention="causal")
+        states = found.last_hidden_state[:, -text.shape[1] : -1]
+        asked = mask[:, 1:]
+        losses = hard(self.stack.lm_head(states[asked]), text[:, 1:][asked])
+        return per_row(losses, asked.nonzero()[:, 0], len(text))
+
+    def measures(self, micro: Micro) -> "dict[str, torch.Tensor]":
+        return {"loss": self.losses(micro)}
 
 
 class Align(_Objective):
     """Stage 1: the stack's state of a text held against that of the LLM itself, its adapters off."""
 
     def start(self, held_out: Feed) -> None:
-        self.measure_spread(held_out)
+        import torch
 
-    def taught(self, micro: Micro) -> "tuple[torch.Tensor, torch.Tensor]":
+        def pooled(micro: Micro) -> torch.Tensor:
+            found: torch.Tensor = self.taught(micro).pooled
+            return found[: micro.count, 0]
+
+        self.variance = spread(self.engine, held_out, pooled)
+        if self.weights.span:
+            self.variance_of_tokens = spread(
+                self.engine, held_out, lambda micro: self._tokens(self.taught(micro), micro, 2)
+            )
+
+    def taught(self, micro: Micro) -> Any:
         import torch
 
         with torch.no_grad(), _untouched(self.stack):
-            found = self.engine(**micro.llm, view="llm")
-        return found.pooled, found.there
+            return self.engine(**micro.llm, view="llm")
+
+    def _tokens(self, found: Any, micro: Micro, side: int) -> "torch.Tensor":
+        """The states of tokens that are one in both tokenizers; `side`: 1 the stack's, 2 the LLM's."""
+        states: torch.Tensor = found.last_hidden_state[micro.same[0], micro.same[side]]
+        return states[micro.same[0] < micro.count]
 
     def _losses(self, micro: Micro) -> "torch.Tensor":
-        from xlnu.objectives.align import info_nce, squared
+        from xlnu.objectives.align import info_nce, per_row, squared
 
-        taught, _ = self.taught(micro)
-        said = self.read(micro).pooled
-        losses = self.weights.mse * squared(said, taught, self.variance)
+        taught, said = self.taught(micro), self.read(micro)
+        losses = self.weights.mse * squared(said.pooled, taught.pooled, self.variance)
         if self.weights.contrast:
-            losses = losses + self.weights.contrast * info_nce(said[:, 0], taught[:, 0], 0.05)
+            losses = losses + self.weights.contrast * info_nce(said.pooled[:, 0], taught.pooled[:, 0], 0.05)
+        if self.weights.span:
+            one, other = said.last_hidden_state, taught.last_hidden_state
+            rows, ours, theirs = micro.same
+            off = squared(one[rows, ours], other[rows, theirs], self.variance_of_tokens)
+            losses = losses + self.weights.span * per_row(off, rows, len(losses))
         return losses
 
     def measures(self, micro: Micro) -> "dict[str, torch.Tensor]":
         """The share of variance that is not explained (FVU), and the cosine."""
         from xlnu.objectives.align import cosine, squared
 
-        taught, _ = self.taught(micro)
-        said = self.read(micro).pooled
+        taught, said = self.taught(micro).pooled, self.read(micro).pooled
         found = {"loss": squared(said, taught, self.variance), "cosine": cosine(said, taught)}
         return {name: values[: micro.count] for name, values in found.items()}
 
@@ -203,9 +218,14 @@ class Distil(_Objective):
     """
 
     def start(self, held_out: Feed) -> None:
-        self.measure_spread(held_out)
+        def states(micro: Micro) -> "torch.Tensor":
+            found, there = self.taught(micro)
+            return found[: micro.count][there[: micro.count]]
+
+        self.variance = spread(self.engine, held_out, states)
 
     def taught(self, micro: Micro) -> "tuple[torch.Tensor, torch.Tensor]":
+        """The teacher's pooled states, and which of the groups there are."""
         assert micro.taught is not None
         return micro.taught, micro.taught.abs().sum(-1) > 0
 
@@ -241,6 +261,25 @@ class Distil(_Objective):
             "unexplained": self._away(found.pooled, taught, there),
         }
         return {name: values[: micro.count] for name, values in made.items()}
+
+
+def spread(engine: Any, held_out: Feed, states: "Callable[[Micro], torch.Tensor]") -> float:
+    """The variance of a teacher's states of what is held out, over all workers: errors are shares of it."""
+    import torch
+    import torch.distributed as dist
+
+    from xlnu.objectives.align import Spread
+
+    found = Spread()
+    engine.eval()
+    with torch.no_grad():
+        for step in range(held_out.steps):
+            for micro in held_out.micros(step):
+                found.add(states(micro))
+    sums = found.sums()
+    if dist.is_initialized():
+        dist.all_reduce(sums)
+    return Spread.of(sums).variance()
 
 
 @contextmanager

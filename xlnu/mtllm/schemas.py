@@ -34,6 +34,13 @@ TOKENS = pa.schema(
         pa.field("llm_ids", _IDS, nullable=False),
         pa.field("llm_groups", _GROUPS, nullable=False),
         pa.field("gold", pa.list_(pa.float32()), nullable=False),
+        pa.field(
+            "encoder_at",
+            pa.list_(pa.int32()),
+            nullable=False,
+            metadata={"meaning": "places of tokens that are one in both tokenizers"},
+        ),
+        pa.field("llm_at", pa.list_(pa.int32()), nullable=False, metadata={"meaning": "theirs in the LLM's"}),
     ]
 )
 

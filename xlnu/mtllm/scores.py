@@ -1,12 +1,13 @@
 """Numbers of what was answered: scores by task, language and mode, with intervals, and each example's."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
+from xlnu.evaluate import spans
 from xlnu.evaluate.benchmarks.items import Kind
 from xlnu.evaluate.statistics import Examples, interval
 from xlnu.languages import Language
@@ -17,7 +18,7 @@ METRICS: dict[Kind, str] = {
     "pair": "accuracy",
     "choice": "accuracy",
     "regression": "absolute_error",
-    "tokens": "word_accuracy",
+    "tokens": "span_f1",
 }
 
 
@@ -34,19 +35,40 @@ class Said:
     table: pa.Table
     source: Language
     resources: Mapping[str, Resource]
+    labels: Sequence[str]
+
+    @property
+    def metric(self) -> str:
+        """Words may have other labels than those of spans: parts of speech."""
+        return "word_accuracy" if self.kind == "tokens" and not self._spans else METRICS[self.kind]
+
+    @property
+    def _spans(self) -> bool:
+        return self.kind == "tokens" and spans.are_of_spans(self.labels)
 
     @cached_property
     def values(self) -> dict[str, Examples]:
-        """Of each language, the metric of each example by its key."""
-        found: dict[str, dict[str, float]] = {}
+        """Of each language, what each example by its key is worth: their mean is the metric."""
+        rows: dict[str, dict[str, dict[str, Any]]] = {}
         for row in self.table.to_pylist():
             if row["reject"] is None:
-                found.setdefault(row["language"], {})[row["key"]] = _value(self.kind, row)
-        return dict(found)
+                rows.setdefault(row["language"], {})[row["key"]] = row
+        return {label: dict(zip(some, self._worth([*some.values()]), strict=True)) for label, some in rows.items()}
+
+    def _worth(self, rows: Sequence[dict[str, Any]]) -> list[float]:
+        if self._spans:
+            return spans.worth([spans.counts(self._tags(row["said"]), self._tags(row["gold"])) for row in rows])
+        return [_value(self.kind, row) for row in rows]
+
+    def _tags(self, numbers: Sequence[float]) -> list[str]:
+        return [self.labels[int(number)] for number in numbers]
 
     def scores(self) -> Iterator[Score]:
         for label, values in self.values.items():
             made = interval([[values]])
+            low, high = (
+                (made.low, made.high) if self.kind == "regression" else (max(0, made.low), min(1, made.high))
+            )
             yield Score(
                 benchmark=self.benchmark,
                 task=self.task,
@@ -55,11 +77,11 @@ class Said:
                 resource=self.resources[label],
                 mode=self.mode,
                 objective=self.fusion,
-                metric=METRICS[self.kind],
+                metric=self.metric,
                 value=round(made.mean, 4),
                 n=made.n,
-                ci_low=round(made.low, 4),
-                ci_high=round(made.high, 4),
+                ci_low=round(low, 4),
+                ci_high=round(high, 4),
                 seed=self.seed,
             )
 

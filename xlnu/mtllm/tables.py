@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from xlnu.evaluate.statistics import interval
 from xlnu.markdown import table
-from xlnu.mtllm.scores import METRICS, Said
+from xlnu.mtllm.scores import Said
 from xlnu.report.document import Claim, Mode
 
 MEANING: dict[Mode, str] = {
@@ -14,6 +14,7 @@ MEANING: dict[Mode, str] = {
     "encoder": "the MT encoder alone, with a head",
     "translate_test": "the same LLM on tests translated by the same MT",
     "translate_train": "the LLM tuned on translated training data",
+    "ensemble": "the last two together",
     "stage1_labels": "stage 1, then the task's labels",
     "stage2_only": "stage 2 without stage 1",
 }
@@ -37,7 +38,7 @@ def tables(said: Sequence[Said], claims: Sequence[Claim], costs: Sequence[Cost])
     parts = [f"{several}, in brackets the 95 % interval. " + "; ".join(f"`{m}`: {MEANING[m]}" for m in modes) + "."]
     for task in dict.fromkeys(one.task for one in said):
         some = [one for one in said if one.task == task]
-        parts.append(f"## {task}: {METRICS[some[0].kind].replace('_', ' ')}\n\n{_by_language(some)}")
+        parts.append(f"## {task}: {some[0].metric.replace('_', ' ')}\n\n{_by_language(some)}")
     verdicts = {True: "holds", False: "does not hold", None: "cannot tell"}
     told = [[claim.claim, verdicts[claim.holds], claim.evidence] for claim in claims]
     parts += ["## Claims\n\n" + table(["Claim", "", "Evidence"], [], told)] if told else []

@@ -156,10 +156,18 @@ class _Tokens:
         return {name: pa.Table.from_pylist(some, schema=TOKENS) for name, some in found.items()}, tokens
 
     def _read(self, some: list[dict[str, Any]]) -> None:
-        texts = [[one.pop("text")] for one in some]
-        for name, made in self.readers.read(texts, [self.source] * len(texts), texts).items():
+        from xlnu.stack.inputs import same_tokens
+
+        texts = [one.pop("text") for one in some]
+        segments, both = [[text] for text in texts], self.readers
+        for name, made in both.read(segments, [self.source] * len(texts), segments).items():
             for one, tokens in zip(some, made, strict=True):
                 one[f"{name}_ids"], one[f"{name}_groups"] = tokens.ids, tokens.groups
+        before = len(both.encoder.begin(self.source)), len(both.llm.begin(self.source))
+        for one, text in zip(some, texts, strict=True):
+            same = same_tokens(both.encoder.tokenizer, both.llm.tokenizer, text)
+            one["encoder_at"] = [before[0] + ours for ours, _ in same]
+            one["llm_at"] = [before[1] + theirs for _, theirs in same]
 
 
 def fitting(texts: Sequence[str], language: Language, readers: Readers, length: int) -> list[str | None]:

@@ -59,7 +59,8 @@ def row(
     name: str, language: str, reject: str | None, content: str = "", gold: Sequence[float] = ()
 ) -> dict[str, Any]:
     """Of TOKENS, without tokens."""
-    empty: dict[str, Any] = {f"{part}_{what}": [] for part in ("encoder", "llm") for what in ("ids", "groups")}
+    columns = (f"{part}_{what}" for part in ("encoder", "llm") for what in ("ids", "groups", "at"))
+    empty: dict[str, Any] = {column: list[int]() for column in columns}
     return {"id": name, "reject": reject, "language": language, "content": content, "gold": list(gold)} | empty
 
 

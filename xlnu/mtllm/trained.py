@@ -16,18 +16,20 @@ if TYPE_CHECKING:
 
 def opened(recipe: "Training") -> "StackModel":
     """What the recipe starts from, ready to be trained."""
-    from xlnu.stack import artefact
+    from xlnu.stack import artefact, parents
     from xlnu.stack.config import StackConfig
 
     start = recipe.start.local()
     config = StackConfig.from_pretrained(start)
-    fresh = config.task is None and bool(recipe.task)
-    for name, value in recipe.task.items():
+    fresh = config.task is None and "task" in recipe.changed
+    for name, value in recipe.changed.items():
         setattr(config, name, value)
     there = start / artefact.ADAPTER
     adapter = str(there) if there.is_dir() else None
     model = artefact.build(config, recipe.folders, dtype(recipe.numbers), recipe.attention, adapter)
     artefact.put(model, start, but=("head.",) if fresh else ())
+    if recipe.goal == "map":
+        model.lm_head = parents.head(recipe.folders["llm"], dtype(recipe.numbers))
     if recipe.head:
         artefact.put_head(model, recipe.head.local())
     _learning(model, recipe, adapted=adapter is not None)

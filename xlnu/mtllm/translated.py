@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from xlnu.engines.base import Translator
 from xlnu.engines.open import TranslatorSpec
+from xlnu.errors import UserError
+from xlnu.mtllm.projected import PROJECTED, Words, together
 from xlnu.mtllm.schemas import EXAMPLES
 from xlnu.rows import row_id
 from xlnu.spread import Placed, spread
@@ -21,39 +23,37 @@ from xlnu.transfer.translate import Way, translated
 ROWS_PER_PART = 1024
 
 
-def steps(prefix: str, examples: Step, ways: dict[str, Way], mt: Mt, *, into: bool) -> dict[str, Step]:
+def steps(
+    prefix: str, examples: Step, ways: dict[str, Way], mt: Mt, *, into: bool, words: Words | None = None
+) -> dict[str, Step]:
     """By the label of the language that is not the source. `into`: from the source into it; each step then takes
-    all rows, and else those in its own language.
+    all rows, and else those in its own language. `words`: of a task whose labels are of words.
     """
-    assert mt.files is not None
-    files = mt.files
-    run = Together(prefix, functools.partial(_run, examples=examples.name, ways=ways, mt=mt, into=into))
+    named = {f"{prefix}_{label.lower().replace('->', '_for_').replace('-', '_')}": label for label in ways}
+    own = {name: ways[label] for name, label in named.items()}
+    run = Together(prefix, functools.partial(_run, examples=examples.name, ways=own, mt=mt, into=into, words=words))
+    aligned = {"threshold": words.threshold} if words else {}
     return {
         label: Step(
-            f"{prefix}_{label.lower().replace('->', '_for_').replace('-', '_')}",
-            {"from": way.source.label, "to": way.target.label, **mt.about(way.target)},
+            name,
+            {"from": own[name].source.label, "to": own[name].target.label, **mt.about(own[name].target), **aligned},
             run,
-            (examples, files),
+            (examples, *([mt.files] if mt.files else [])),
             estimate=NOBODY_KNOWS,
         )
-        for label, way in ways.items()
+        for name, label in named.items()
     }
 
 
-def _run(works: dict[str, Work], examples: str, ways: dict[str, Way], mt: Mt, into: bool) -> dict[str, int]:
-    own = {name: _way(name, ways) for name in works}
+def _run(
+    works: dict[str, Work], examples: str, ways: dict[str, Way], mt: Mt, into: bool, words: Words | None
+) -> dict[str, int]:
+    own = {name: ways[name] for name in works}
     some = next(iter(works.values()))
     rows = some.inputs[examples].rows()
     places = {name: _places(rows, None if into else way.source.label) for name, way in own.items()}
-    stage = functools.partial(_Translate, rows, places, own, mt.spec(some), into)
+    stage = functools.partial(_Translate, rows, places, own, mt.spec(some), into, words)
     return spread(works, {name: len(there) for name, there in places.items()}, ROWS_PER_PART, stage, mt.pool)
-
-
-def _way(name: str, ways: dict[str, Way]) -> Way:
-    found = [
-        way for label, way in ways.items() if name.endswith(label.lower().replace("->", "_for_").replace("-", "_"))
-    ]
-    return found[0]
 
 
 def _places(rows: Rows, label: str | None) -> list[int]:
@@ -69,23 +69,39 @@ class _Translate:
         ways: dict[str, Way],
         spec: TranslatorSpec,
         into: bool,
+        words: Words | None,
         placed: Placed,
     ) -> None:
         self.rows, self.places, self.ways, self.into = rows, places, ways, into
         self.engine: Translator = spec.open(placed)
+        self.aligner = words.open(placed) if words else None
 
     def __call__(self, step: str, part: Part) -> tuple[pa.Table, int]:
         way, places = self.ways[step], self.places[step][part.start : part.stop]
         first, last = min(places, default=0), max(places, default=-1)
         read = self.rows.read(first, last + 1).to_pylist()
         given = [read[place - first] for place in places]
-        made = _segments([row["segments"] for row in given], self.engine, way)
         label = way.target.label if self.into else way.source.label
         rows = [
-            row | {"id": row_id(row["id"], way.target.label), "language": label, "segments": segments}
-            for row, segments in zip(given, made, strict=True)
+            row | {"id": row_id(row["id"], way.target.label), "language": label} | made
+            for row, made in zip(given, self._made(given, way), strict=True)
         ]
-        return pa.Table.from_pylist(rows, schema=EXAMPLES), 0
+        return pa.Table.from_pylist(rows, schema=PROJECTED if self.aligner else EXAMPLES), 0
+
+    def _made(self, given: Sequence[dict[str, Any]], way: Way) -> list[dict[str, Any]]:
+        self._check(way)
+        if self.aligner:
+            texts = _segments([[together(row["segments"])] for row in given], self.engine, way)
+            return self.aligner.carried(given, [text for (text,) in texts], way, into=self.into)
+        return [{"segments": some} for some in _segments([row["segments"] for row in given], self.engine, way)]
+
+    def _check(self, way: Way) -> None:
+        for language in (way.source, way.target):
+            if not self.engine.knows(language):
+                raise UserError(
+                    f"{language.label}: the translator does not know this language; say which one it is to be read "
+                    f"as: '{language.code}->swh_Latn'"
+                )
 
 
 def _segments(given: Sequence[Sequence[str]], engine: Translator, way: Way) -> list[list[str]]:

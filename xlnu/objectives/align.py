@@ -26,6 +26,17 @@ class Spread:
         self.total = wide.sum(0) + (0 if self.total is None else self.total)
         self.squares = wide.square().sum(0) + (0 if self.squares is None else self.squares)
 
+    def sums(self) -> Tensor:
+        """All of it in one, to be added to that of others."""
+        assert self.total is not None
+        assert self.squares is not None
+        return torch.cat([self.total, self.squares, self.total.new_tensor([self.count])])
+
+    @classmethod
+    def of(cls, sums: Tensor) -> "Spread":
+        width = len(sums) // 2
+        return cls(float(sums[-1]), sums[:width], sums[width : 2 * width])
+
     def variance(self) -> float:
         """The mean over dimensions."""
         assert self.total is not None
@@ -37,6 +48,12 @@ class Spread:
 def squared(student: Tensor, teacher: Tensor, variance: float) -> Tensor:
     """[n] of [n, ..., width]: the mean squared error as a share of the teacher's variance."""
     return (student.float() - teacher.float()).square().flatten(1).mean(1) / variance
+
+
+def per_row(losses: Tensor, rows: Tensor, count: int) -> Tensor:
+    """The mean of the losses of each row; 0 of a row that has none."""
+    sums = losses.new_zeros(count).index_add(0, rows, losses)
+    return sums / rows.bincount(minlength=count).clamp(min=1)
 
 
 def cosine(student: Tensor, teacher: Tensor) -> Tensor:

@@ -22,12 +22,12 @@ from xlnu.evaluate.scores import Judge, Said, judge
 from xlnu.languages import Language, resolve, resolve_all
 from xlnu.manifest import CARD
 from xlnu.report.document import Score
-from xlnu.run import Run, print_out
+from xlnu.run import Found, Run, RunConfig, print_out
 from xlnu.sdrrl.arms import MEANING, OBJECTIVES, Arm, variant
 from xlnu.sdrrl.claims import claims
 from xlnu.sdrrl.tables import Cost, tables
 from xlnu.steps import Result, Step, named
-from xlnu.tiny.build import Built
+from xlnu.tiny.build import Built, TinyConfig
 from xlnu.tiny.embed import embed
 from xlnu.train import plan
 from xlnu.train.build import MERGED, MODEL, TRAINING, TrainConfig, progress, steps
@@ -36,13 +36,15 @@ from xlnu.train.loop import Progress
 from xlnu.train.objective import Kind
 from xlnu.train.passes import Unknown
 from xlnu.transfer.build import TransferSet
-from xlnu.transfer.job import TransferJobConfig, show_samples
+from xlnu.transfer.job import ShownSetConfig, show_samples
 
 CONFIGS = ["*.json"]  # of a checkpoint: not its weights
 
 
 @dataclass
-class SdrrlConfig(TransferJobConfig):
+class Settings(ShownSetConfig):
+    """Of SDRRL, alone or beside other jobs."""
+
     train: TrainConfig = section(TrainConfig)
     evaluate: EvaluateConfig = section(EvaluateConfig)
     arms: list[Arm] = setting(
@@ -51,16 +53,22 @@ class SdrrlConfig(TransferJobConfig):
         "answers, as they are or translated; no_switch, no_parallel, no_filter: SDRRL without a part of it",
     )
     objectives: list[Kind] = setting([], "of the arm sdrrl, one after another; empty: train.objective")
+
+
+@dataclass
+class SdrrlConfig(Settings):
     seeds: list[int] = setting(
         [], "all is done with each: as transfer.seed and train.seed, and tiny.seed; empty: with what those say"
     )
+    tiny: TinyConfig = section(TinyConfig)
+    run: RunConfig = section(RunConfig)
 
 
 @dataclass(frozen=True)
 class _World:
     """What a seed's trials have in common."""
 
-    config: SdrrlConfig
+    config: Settings
     built: Built | None
     declared: tuple[Language, ...]
 
@@ -73,7 +81,7 @@ class _World:
 class _Trial:
     """One arm under one seed: its steps, and what they came to."""
 
-    def __init__(self, config: SdrrlConfig, world: _World, arm: Arm, name: str, run: Run) -> None:
+    def __init__(self, config: Settings, world: _World, arm: Arm, name: str, run: Run) -> None:
         self.config, self.arm, self.name = config, arm, name
         self.made = TransferSet(config, world.declared, run.plan)
         model = self.made.llm.checkpoint
@@ -142,17 +150,17 @@ def examples(packs: Result) -> dict[str, int]:
     return {each["values"]: each["counts"] for each in counts}
 
 
-def _check(config: SdrrlConfig) -> None:
+def _check(config: Settings, seeds: Sequence[int]) -> None:
     if not config.transfer.held_out:
         raise UserError("transfer.held_out: 0 leaves nothing to look at while it trains; take 0.02")
     if not config.arms:
         raise UserError("arms: name at least one")
-    for key, values in (("arms", config.arms), ("objectives", config.objectives), ("seeds", config.seeds)):
+    for key, values in (("arms", config.arms), ("objectives", config.objectives), ("seeds", seeds)):
         twice = next((value for number, value in enumerate(values) if value in values[:number]), None)
         if twice is not None:
             raise UserError(f"{key}: {twice} stands there twice")
-    if min(config.seeds, default=0) < 0:
-        raise UserError(f"seeds: got {min(config.seeds)}; allowed: whole numbers, at least 0")
+    if min(seeds, default=0) < 0:
+        raise UserError(f"seeds: got {min(seeds)}; allowed: whole numbers, at least 0")
     if config.evaluate.engine == "hf" and config.train.method == "lora":
         config.train.merge = True  # what this engine opens is whole
     if config.arms == ["before"] and not config.evaluate.on:
@@ -160,37 +168,50 @@ def _check(config: SdrrlConfig) -> None:
 
 
 def work(config: SdrrlConfig, run: Run) -> None:
-    _check(config)
-    if config.evaluate.flores and config.evaluate.flores not in config.transfer.benchmarks:
-        config.transfer.benchmarks = [*config.transfer.benchmarks, config.evaluate.flores]
-    worlds = [_world(config, seed, run) for seed in (config.seeds or (None,))]
-    trials = [trial for world in worlds for trial in _trials(world, run, several=len(worlds) > 1)]
-    todo = [step for trial in trials for step in trial.steps]
-    _fit(trials, run)
-    results = run.steps(todo)
-    said, scores, costs = list[Said](), list[Score](), list[Cost]()
-    for trial in trials:
-        own = list[Score]()
-        if trial.asking:
-            said.append(trial.said(results))
-            run.display.say(f"scores: {trial.name}")
-            own = said[-1].scores()
-        scores += own
-        if trial.training:
-            costs.append(trial.leave(results, own, run))
-    first = next((trial for trial in sorted(trials, key=lambda one: one.arm != "sdrrl") if trial.training), None)
-    if first:
-        show_samples(first.config, run, first.made, results)
-    found = claims(said)
-    if said:
-        run.put("tables.md", tables(said, scores, found, costs).encode())
-        print_out(run.folder.place("tables.md"))
-    for trial in trials:
-        if trial.arm == "sdrrl":
-            model = results[trial.training[-1].address]
-            print_out(model.store.place(model.manifest.address))
-    built = worlds[0].built
-    run.report(results, built.report() if built else None, scores, found)
+    made = Sdrrl(config, config.seeds, config.tiny, run)
+    run.report_of([made])
+
+
+class Sdrrl:
+    """The trials of a job, and what they come to."""
+
+    name = "SDRRL"
+
+    def __init__(self, config: Settings, seeds: Sequence[int], tiny: TinyConfig, run: Run) -> None:
+        _check(config, seeds)
+        if config.evaluate.flores and config.evaluate.flores not in config.transfer.benchmarks:
+            config.transfer.benchmarks = [*config.transfer.benchmarks, config.evaluate.flores]
+        self.run = run
+        self.worlds = [_world(config, seed, tiny, run) for seed in (seeds or (None,))]
+        self.trials = [
+            trial for world in self.worlds for trial in _trials(world, run, several=len(self.worlds) > 1)
+        ]
+        _fit(self.trials, run)
+
+    @property
+    def todo(self) -> list[Step]:
+        return [step for trial in self.trials for step in trial.steps]
+
+    def found(self, results: dict[str, Result]) -> Found:
+        said, scores, costs, run = list[Said](), list[Score](), list[Cost](), self.run
+        for trial in self.trials:
+            own = list[Score]()
+            if trial.asking:
+                said.append(trial.said(results))
+                run.display.say(f"scores: {trial.name}")
+                own = said[-1].scores()
+            scores += own
+            if trial.training:
+                costs.append(trial.leave(results, own, run))
+        arms = sorted(self.trials, key=lambda one: one.arm != "sdrrl")
+        first = next((trial for trial in arms if trial.training), None)
+        if first:
+            show_samples(first.config, run, first.made, results)
+        held = claims(said)
+        models = [results[trial.training[-1].address] for trial in self.trials if trial.arm == "sdrrl"]
+        built = self.worlds[0].built
+        text = tables(said, scores, held, costs) if said else ""
+        return Found(scores, held, text, models, built.report() if built else None)
 
 
 def _fit(trials: Sequence[_Trial], run: Run) -> None:
@@ -220,11 +241,11 @@ def _fit(trials: Sequence[_Trial], run: Run) -> None:
                 plan.check(config, folder, where)
 
 
-def _world(config: SdrrlConfig, seed: int | None, run: Run) -> _World:
-    own = copy.deepcopy(config)
+def _world(config: Settings, seed: int | None, tiny: TinyConfig, run: Run) -> _World:
+    own, world = copy.deepcopy(config), copy.deepcopy(tiny)
     if seed is not None:
-        own.tiny.seed = own.transfer.seed = own.train.seed = seed
-    return _World(own, *embed(own, own.tiny, run.display, run.plan))
+        world.seed = own.transfer.seed = own.train.seed = seed
+    return _World(own, *embed(own, world, run.display, run.plan))
 
 
 def _trials(world: _World, run: Run, *, several: bool) -> Iterator[_Trial]:

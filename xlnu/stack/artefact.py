@@ -4,23 +4,29 @@
     model.safetensors    the fusion and the head
     adapter/             the LLM's LoRA, as peft has it
     tokenizer.json ...   the encoder's tokenizer (or the LLM's, where it reads alone)
+    modules.json ...     that SentenceTransformer opens it too: sentences.py
     README.md            the card
 
 `merge` makes one that needs nobody else: encoder/ and llm/, with the adapter in it, lie inside.
 """
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from xlnu.errors import UserError
+from xlnu.errors import UserError, first_line
+from xlnu.languages import all_languages
 from xlnu.stack import parents
-from xlnu.stack.config import StackConfig
+from xlnu.stack.config import MODEL_TYPE, PARENTS, StackConfig
 from xlnu.stack.model import StackModel
 
-ADAPTER, WEIGHTS = "adapter", "model.safetensors"
+ADAPTER, CONFIG, WEIGHTS = "adapter", "config.json", "model.safetensors"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"  # as peft names it
+SENTENCES = "xlnu.stack.sentences.Sentences"
 # What transformers' Auto classes pass on to any model.
 _THEIRS = {"config", "_from_auto", "adapter_kwargs", "code_revision", "trust_remote_code", "_commit_hash", "token"}
 
@@ -29,7 +35,7 @@ def build(
     config: StackConfig,
     folders: dict[str, str],
     dtype: torch.dtype | str,
-    attention: str = "sdpa",
+    attention: str | None = None,
     adapter: str | None = None,
 ) -> StackModel:
     """Of parents that lie in `folders`; its fusion and its head are new. `adapter`: the LLM's, for use alone."""
@@ -39,10 +45,44 @@ def build(
     if llm is not None and config.code == "begin":
         begin = _begin(folders["llm"])
     if adapter:
-        import peft
-
-        llm = peft.PeftModel.from_pretrained(llm, adapter)
+        llm = _adapted(llm, Path(adapter))
     return StackModel(config, encoder, llm, begin)
+
+
+def _adapted(llm: Any, adapter: Path) -> Any:
+    """With all of an adapter: of weights that are missing peft would only warn."""
+    import peft
+
+    given = _read(adapter / ADAPTER_WEIGHTS)
+    try:
+        made: Any = peft.PeftModel.from_pretrained(llm, adapter)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"{adapter}: is no adapter of this LLM: {' '.join(str(error).split())[:300]}") from None
+    wanted = peft.get_peft_model_state_dict(made, save_embedding_layers=False)
+    _same(adapter / ADAPTER_WEIGHTS, given, wanted)
+    return made
+
+
+def _read(file: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{file}: cannot be read: {first_line(error)}; copy the directory anew") from None
+
+
+def _same(file: Path, given: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+    """UserError unless a file holds what is wanted, in its shapes."""
+    odd = sorted(given.keys() ^ wanted.keys())
+    if odd:
+        what = "lacks" if odd[0] in wanted else "holds what is no part of it:"
+        raise UserError(f"{file}: does not fit {CONFIG}: it {what} {odd[0]}")
+    for name, one in wanted.items():
+        if given[name].shape != one.shape:
+            shapes = f"{list(given[name].shape)}, and should be {list(one.shape)}"
+            raise UserError(f"{file}: does not fit {CONFIG}: {name} is {shapes}")
 
 
 def _begin(folder: str) -> int:
@@ -57,49 +97,84 @@ def _begin(folder: str) -> int:
 
 def load(folder: str, **given: Any) -> StackModel:
     """`encoder`, `llm`: where the parents lie now; `dtype`, `attn_implementation`, `revision`."""
-    allowed = {"encoder", "llm", "dtype", "torch_dtype", "attn_implementation", "revision", *_THEIRS}
+    allowed = {*PARENTS, "dtype", "torch_dtype", "attn_implementation", "revision", *_THEIRS}
     unknown = sorted(set(given) - allowed)
     if unknown:
         raise UserError(f"from_pretrained: {', '.join(unknown)}: a stack has no such setting")
-    own = place(folder, given.get("revision"))
-    config = StackConfig.from_pretrained(own)
-    folders = {part: parents.folder_of(part, config, own, given.get(part)) for part in config.parts()}
-    dtype: Any = given.get("dtype") or given.get("torch_dtype") or config.dtype or torch.float32
-    adapter = str(own / ADAPTER) if (own / ADAPTER).is_dir() else None
-    model = build(config, folders, dtype, given.get("attn_implementation") or "sdpa", adapter)
+    own = place(folder, given.get("revision"), given.get("token"))
+    config = _config(own)
+    moved = {part: given.get(part) for part in PARENTS}
+    told = given.get("config")
+    if told is not None:  # AutoModel's: what has the name of a setting, as a part has, was put there
+        for part in PARENTS:
+            moved[part] = one if isinstance(one := getattr(told, part), (str, Path)) else moved[part]
+            setattr(told, part, getattr(config, part))
+        config = told
+    folders = {part: parents.folder_of(part, config, own, moved[part]) for part in config.parts()}
+    dtype = _numbers(given.get("dtype") or given.get("torch_dtype"), config)
+    if config.adapter and not (own / ADAPTER).is_dir():
+        raise UserError(f"{own}: lacks the folder {ADAPTER}, and {CONFIG} says that the LLM has one; copy it anew")
+    adapter = str(own / ADAPTER) if config.adapter else None
+    attention = given.get("attn_implementation") or config._attn_implementation
+    model = build(config, folders, dtype, attention, adapter)
     put(model, own)
+    model.to(dtype)  # type: ignore[arg-type]
     model.eval()  # type: ignore[no-untyped-call]
     return model
 
 
-def place(folder: str, revision: str | None = None) -> Path:
+def _config(own: Path) -> StackConfig:
+    try:
+        kind = json.loads((own / CONFIG).read_bytes()).get("model_type")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{own}: is no stack: its {CONFIG} cannot be read: {first_line(error)}") from None
+    if kind != MODEL_TYPE:
+        raise UserError(f"{own}: is no stack, but a model of type {kind}")
+    return StackConfig.from_pretrained(own)
+
+
+def parts(folder: str) -> dict[str, str]:
+    """Which models a stack is made of, by name."""
+    config = _config(place(folder))
+    of = {part: getattr(config, part) for part in config.parts()}
+    return {
+        part: f"{about.get('folder') or about['name']} {about.get('revision', '')}".strip()
+        for part, about in of.items()
+    }
+
+
+def _numbers(asked: Any, config: StackConfig) -> torch.dtype:
+    """Of all weights: those asked for, or those it was saved in."""
+    some = config.dtype if asked in (None, "auto") else asked
+    found: torch.dtype = getattr(torch, str(some or "float32").removeprefix("torch."))
+    return found
+
+
+def place(folder: str, revision: str | None = None, token: Any = None) -> Path:
     """A folder here, or the hub's copy of one."""
     if Path(folder).expanduser().is_dir():
         return Path(folder).expanduser()
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    return Path(snapshot_download(folder, revision=revision))
+    try:
+        return Path(snapshot_download(folder, revision=revision, token=token))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise UserError(f"{folder}: no folder here, and the hub does not give it: {first_line(error)}") from None
 
 
 def put(model: StackModel, own: Path, but: tuple[str, ...] = ()) -> None:
     """The saved weights into a model; `but`: beginnings of names that are new."""
-    from safetensors.torch import load_file
-
-    saved = load_file(own / WEIGHTS) if (own / WEIGHTS).is_file() else {}
     wanted = {name: one for name, one in model.own() if not name.startswith(but or ("-",))}
-    if saved.keys() != wanted.keys():
-        odd = sorted(saved.keys() ^ wanted.keys())
-        raise UserError(f"{own / WEIGHTS}: does not hold what config.json says: {', '.join(odd[:5])}")
-    with torch.no_grad():
-        for name, one in wanted.items():
-            one.data = saved[name]  # in its own numbers: what was trained in float32 stays so
+    saved = _read(own / WEIGHTS)
+    _same(own / WEIGHTS, saved, dict(wanted))
+    for name, one in wanted.items():
+        one.data = saved[name]
 
 
 def put_head(model: StackModel, own: Path) -> None:
     """Another's head."""
-    from safetensors.torch import load_file
-
-    model.head.weight.data = load_file(own / WEIGHTS)["head.weight"]
+    model.head.weight.data = _read(own / WEIGHTS)["head.weight"]
 
 
 def save(model: StackModel, folder: str | Path) -> None:
@@ -109,16 +184,30 @@ def save(model: StackModel, folder: str | Path) -> None:
     own = Path(folder)
     own.mkdir(parents=True, exist_ok=True)
     save_file({name: one.detach().contiguous().cpu() for name, one in model.own()}, own / WEIGHTS, {"format": "pt"})
-    if hasattr(model.llm, "peft_config"):
+    model.config.adapter = hasattr(model.llm, "peft_config")
+    if model.config.adapter:
         about = model.llm.peft_config["default"]
         known = model.config.llm
         about.base_model_name_or_path, about.revision = known["name"], known.get("revision")
-        model.llm.save_pretrained(own / ADAPTER)
+        model.llm.save_pretrained(own / ADAPTER, save_embedding_layers=False)  # "auto" would ask the hub
         (own / ADAPTER / "README.md").unlink(missing_ok=True)  # peft's, an empty form
     some = model.llm if model.llm is not None else model.encoder
     model.config.dtype = str(next(some.parameters()).dtype).removeprefix("torch.")
     model.config.architectures = [type(model).__name__]
     model.config.save_pretrained(own)
+    _for_sentences(own)
+
+
+def _for_sentences(own: Path) -> None:
+    """What SentenceTransformer looks for. A prompt is to a stack the language of a text, so each is named so."""
+    modules = [{"idx": 0, "name": "0", "path": "", "type": SENTENCES}]
+    about = {
+        "model_type": "SentenceTransformer",
+        "prompts": {one.code: one.code for one in all_languages() if one.nllb},
+        "similarity_fn_name": "cosine",
+    }
+    for name, said in {"modules.json": modules, "config_sentence_transformers.json": about}.items():
+        (own / name).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
 
 
 def merge(folder: str, made: Path, **given: Any) -> None:
@@ -126,12 +215,10 @@ def merge(folder: str, made: Path, **given: Any) -> None:
     own = place(folder)
     model: Any = load(folder, **given)
     for part in model.config.parts():
-        whole = getattr(model, part)
-        if hasattr(whole, "merge_and_unload"):
-            whole = whole.merge_and_unload()
-        setattr(model, part, whole)
+        if hasattr(getattr(model, part), "merge_and_unload"):
+            setattr(model, part, getattr(model, part).merge_and_unload())
         source = parents.folder_of(part, model.config, own, given.get(part))
-        _save_parent(whole, source, made / part)
+        _save_parent(part, getattr(model, part), source, made / part)
         setattr(model.config, part, {"folder": part})
     save(model, made)
     for path in own.iterdir():
@@ -139,13 +226,18 @@ def merge(folder: str, made: Path, **given: Any) -> None:
             shutil.copy(path, made / path.name)
 
 
-def _save_parent(whole: Any, source: str, place: Path) -> None:
-    """In its own format. An encoder alone is none that transformers opens, but for T5's: the decoder stays."""
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
+def _save_parent(part: str, used: Any, source: str, place: Path) -> None:
+    """The whole model that a part is of: no decoder's head and no encoder's decoder is lost, and transformers opens
+    it as what it was. But for T5's, whose encoders alone are models of their own.
+    """
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 
-    about: Any = AutoConfig.from_pretrained(source)
-    tokenizer: Any = AutoTokenizer.from_pretrained(source)  # type: ignore[no-untyped-call]
-    if about.is_encoder_decoder and about.model_type not in parents.T5S:
-        whole = AutoModel.from_pretrained(source, dtype=whole.dtype)
+    whole: Any = used
+    if part == "llm":
+        whole = AutoModelForCausalLM.from_pretrained(source, dtype=used.dtype)
+        whole.get_decoder().load_state_dict(used.state_dict())
+    elif AutoConfig.from_pretrained(source).model_type not in parents.T5S:
+        whole = AutoModel.from_pretrained(source, dtype=used.dtype)
     whole.save_pretrained(place)
+    tokenizer: Any = AutoTokenizer.from_pretrained(source)  # type: ignore[no-untyped-call]
     tokenizer.save_pretrained(place)

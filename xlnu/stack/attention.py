@@ -10,7 +10,7 @@ from xlnu.stack.fusion import attentions
 
 
 def prepare(llm: Any, attention: Attention) -> None:
-    """Flash attention asks the module; the others go by the mask."""
+    """Flash attention asks the module; and so does sdpa where nothing is padded, and it is given no mask."""
     for module in attentions(llm):
         module.is_causal = attention == "causal"  # type: ignore[assignment]
 

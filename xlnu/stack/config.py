@@ -28,6 +28,7 @@ class StackConfig(PretrainedConfig):
     code, end: what the encoder's language code and </s> become in the LLM; begin: the LLM's own <s>.
     special: whether these positions count among those that are pooled.
     task: what the head answers; None: there is none, and the pooled state is an embedding.
+    adapter: whether the LLM has one; without it the LLM is the parent as it was.
     """
 
     model_type = MODEL_TYPE
@@ -52,6 +53,7 @@ class StackConfig(PretrainedConfig):
         labels: list[str] | None = None,
         source: str = "eng_Latn",
         hidden_size: int = 0,
+        adapter: bool = False,
         **kwargs: Any,
     ) -> None:
         self.encoder, self.llm, self.view = encoder, llm, view
@@ -59,7 +61,7 @@ class StackConfig(PretrainedConfig):
         self.attention, self.pooling, self.special = attention, pooling, special
         self.code, self.end, self.separator, self.option = code, end, separator, option
         self.length, self.task, self.labels, self.source = length, task, labels, source
-        self.hidden_size = hidden_size
+        self.hidden_size, self.adapter = hidden_size, adapter
         for name, kind in _CHOICES.items():
             value = getattr(self, name)
             if value not in get_args(kind):

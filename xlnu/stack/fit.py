@@ -14,7 +14,7 @@ from torch import Tensor
 
 from xlnu.errors import UserError
 from xlnu.stack.fusion import LayerMix, Mlp, mixed
-from xlnu.stack.inputs import Reader, Tokens, batches, padded
+from xlnu.stack.inputs import Reader, Tokens, batches, padded, same_tokens
 from xlnu.stack.model import StackModel
 
 THRESHOLD = 0.7  # of a unit's own token: what rouses it
@@ -40,7 +40,10 @@ def _pairs(model: StackModel, encoder: Reader, llm: Reader, texts: Sequence[str]
     """States, embeddings, and the LLM's token of each match."""
     source = model.config.source
     rows = encoder.read([[text] for text in texts], [source] * len(texts))
-    matches = [_matches(encoder.tokenizer, llm.tokenizer, text) for text in texts]
+    if not (encoder.tokenizer.is_fast and llm.tokenizer.is_fast):
+        raise UserError("stack.init: least_squares needs tokenizers that say where their tokens lie; take random")
+    matches = [same_tokens(encoder.tokenizer, llm.tokenizer, text) for text in texts]
+    ids = llm.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
     before = len(encoder.begin(source))
     embeddings = model.llm.get_input_embeddings()
     x, kinds = list[Tensor](), list[int]()
@@ -50,7 +53,7 @@ def _pairs(model: StackModel, encoder: Reader, llm: Reader, texts: Sequence[str]
         for row, i in enumerate(some):
             places = [before + ours for ours, _ in matches[i]]
             x.append(states[row, places].float())
-            kinds += [theirs for _, theirs in matches[i]]
+            kinds += [ids[i][theirs] for _, theirs in matches[i]]
     kind = torch.tensor(kinds, device=device)
     return torch.cat(x), embeddings(kind).float(), kind
 
@@ -61,28 +64,6 @@ def _states(model: StackModel, rows: list[Tokens], pad: int, device: Any) -> Ten
     if isinstance(model.fusion, LayerMix):
         return mixed(model.fusion.weights.softmax(0), layers)
     return layers[-1]
-
-
-def _matches(ours: Any, theirs: Any, text: str) -> list[tuple[int, int]]:
-    """Places of the encoder's tokens, and ids of the LLM's, that hold the same characters of the text."""
-    if not (ours.is_fast and theirs.is_fast):
-        raise UserError("stack.init: least_squares needs tokenizers that say where their tokens lie; take random")
-    one, other = (
-        tokenizer(text, add_special_tokens=False, return_offsets_mapping=True) for tokenizer in (ours, theirs)
-    )
-    where = {
-        _shown(text, span): token for span, token in zip(other["offset_mapping"], other["input_ids"], strict=True)
-    }
-    places = ((at, _shown(text, span)) for at, span in enumerate(one["offset_mapping"]))
-    return [(at, where[span]) for at, span in places if span in where and span[0] < span[1]]
-
-
-def _shown(text: str, span: tuple[int, int]) -> tuple[int, int]:
-    """Without the blank before a word, which some tokenizers count to it."""
-    start, end = span
-    while start < end and text[start].isspace():
-        start += 1
-    return start, end
 
 
 def _least_squares(x: Tensor, y: Tensor, ridge: float) -> Any:

@@ -23,10 +23,13 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class Tokens:
-    """`groups`: of each token the number of what it is pooled into, from 1; 0: nothing."""
+    """`groups`: of each token the number of what it is pooled into, from 1; 0: nothing. `count`: how many groups
+    were asked for, of which the last may have no token.
+    """
 
     ids: list[int]
     groups: list[int]
+    count: int = 1
 
 
 def put_together(segments: Segments, config: StackConfig) -> tuple[str, list[Span]]:
@@ -97,8 +100,8 @@ class Reader:
         made = [put_together(segments, self.config) for segments in examples]
         around = self.config.special and self.config.task not in ("choice", "tokens")
         return [
-            _framed(ids, groups, self.begin(language), self._end, int(around))
-            for (ids, groups), language in zip(self._tokens(made), languages, strict=True)
+            _framed(Tokens(ids, groups, len(spans)), self.begin(language), self._end, int(around))
+            for (ids, groups), (_, spans), language in zip(self._tokens(made), made, languages, strict=True)
         ]
 
     def _tokens(self, made: Sequence[tuple[str, list[Span]]]) -> Iterator[tuple[list[int], list[int]]]:
@@ -141,8 +144,32 @@ def _belonging(offsets: Sequence[Span], spans: Sequence[Span]) -> list[int]:
     return groups
 
 
-def _framed(ids: list[int], groups: list[int], begin: list[int], end: list[int], around: int) -> Tokens:
-    return Tokens([*begin, *ids, *end], [around] * len(begin) + groups + [around] * len(end))
+def _framed(inner: Tokens, begin: list[int], end: list[int], around: int) -> Tokens:
+    groups = [around] * len(begin) + inner.groups + [around] * len(end)
+    return Tokens([*begin, *inner.ids, *end], groups, inner.count)
+
+
+def same_tokens(ours: Any, theirs: Any, text: str) -> list[tuple[int, int]]:
+    """Places of one tokenizer's tokens and of the other's that hold the same characters of a text; none where one
+    does not say what its tokens hold.
+    """
+    if not (ours.is_fast and theirs.is_fast):
+        return []
+    one, other = (
+        tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        for tokenizer in (ours, theirs)
+    )
+    where = {_shown(text, span): at for at, span in enumerate(other)}
+    shown = ((at, _shown(text, span)) for at, span in enumerate(one))
+    return [(at, where[span]) for at, span in shown if span in where and span[0] < span[1]]
+
+
+def _shown(text: str, span: Span) -> Span:
+    """Without the blank before a word, which some tokenizers count to it."""
+    start, end = span
+    while start < end and text[start].isspace():
+        start += 1
+    return start, end
 
 
 def padded(

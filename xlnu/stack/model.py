@@ -14,7 +14,7 @@ from transformers.utils.generic import ModelOutput
 
 from xlnu.stack import parents, pooling
 from xlnu.stack.attention import mask_for, prepare
-from xlnu.stack.config import StackConfig, View
+from xlnu.stack.config import Attention, StackConfig, View
 from xlnu.stack.fusion import LayerKv, fusion
 
 
@@ -42,7 +42,6 @@ class StackModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         self.noise = 0.0  # in training, of the encoder's states: a share of their spread
         size = encoder.config.d_model if encoder is not None else 0
         if llm is not None:
-            prepare(llm, config.attention)
             about = parents.text_config(llm)
             config.hidden_size = about.hidden_size
             if encoder is not None:
@@ -60,6 +59,17 @@ class StackModel(PreTrainedModel):  # type: ignore[no-untyped-call]
             self.encoder.eval()
         return self
 
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """Whatever numbers the weights are turned into, the LLM counts positions as transformers opened it, in
+        float32: with bfloat16's frequencies a token 500 places away is half a radian off.
+        """
+        modules = self.llm.modules() if self.llm is not None else ()
+        kept = [(one._buffers, name, found) for one in modules for name, found in one._buffers.items()]
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for place, name, found in kept:
+            place[name] = found.to(place[name].device)
+        return self
+
     def forward(
         self,
         input_ids: Tensor,
@@ -69,13 +79,14 @@ class StackModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         text_mask: Tensor | None = None,
         text_groups: Tensor | None = None,
         view: View | None = None,
+        attention: Attention | None = None,
         **_unused: Any,
     ) -> StackOutput:
         """`input_ids` are the encoder's tokens, or the LLM's where it reads alone; `text_ids` the LLM's behind the
         encoder's, in the view `dual`. `groups`: what each token is pooled into, 0 for none; without, all that is
-        there makes one. `view`: another than the configuration's, as for a teacher inside its student.
+        there makes one. `view`, `attention`: others than the configuration's, as for a teacher inside its student.
         """
-        view = view or self.config.view
+        view, attention = view or self.config.view, attention or self.config.attention
         mask = attention_mask.bool()
         groups = mask.long() if groups is None else groups
         if view == "encoder":
@@ -83,7 +94,7 @@ class StackModel(PreTrainedModel):  # type: ignore[no-untyped-call]
             return self._said(states, mask, groups)
         if view == "llm":
             vectors = self._embeddings()(input_ids)
-            return self._said(self._llm(vectors, mask), mask, groups)
+            return self._said(self._llm(vectors, mask, attention), mask, groups)
         layers = self._encode(input_ids, mask)
         inside: Any = contextlib.nullcontext()
         if isinstance(self.fusion, LayerKv):
@@ -96,7 +107,7 @@ class StackModel(PreTrainedModel):  # type: ignore[no-untyped-call]
             groups = text_groups if text_groups is not None else text_mask.long()
             vectors, seen, groups = self._joined(vectors, seen, groups, text_ids, text_mask)
         with inside:
-            states = self._llm(vectors, seen)
+            states = self._llm(vectors, seen, attention)
         return self._said(states, seen, groups)
 
     def _encode(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
@@ -145,12 +156,13 @@ class StackModel(PreTrainedModel):  # type: ignore[no-untyped-call]
             torch.cat([nothing, groups], 1),
         )
 
-    def _llm(self, vectors: Tensor, seen: Tensor) -> Tensor:
+    def _llm(self, vectors: Tensor, seen: Tensor, attention: Attention) -> Tensor:
+        prepare(self.llm, attention)
         positions = (seen.long().cumsum(1) - 1).clamp(min=0)
         dtype = next(self.llm.parameters()).dtype
         found: Tensor = self.llm(
             inputs_embeds=vectors.to(dtype),
-            attention_mask=mask_for(self.llm, self.config.attention, seen, dtype),
+            attention_mask=mask_for(self.llm, attention, seen, dtype),
             position_ids=positions,
             use_cache=False,
         ).last_hidden_state

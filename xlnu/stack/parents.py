@@ -31,6 +31,14 @@ def folder_of(part: str, config: StackConfig, own: Path, elsewhere: str | None) 
         raise UserError(
             f"{part}: {name}: there is no such folder; say where it lies: from_pretrained(..., {part}=FOLDER)"
         )
+    if place.is_dir() and "revision" in about:  # a folder's content says nothing of a commit, but its name may
+        if place.name != about["revision"]:
+            known = f"{about['name']} at {about['revision']}"
+            raise UserError(
+                f"{part}: {name}: should be {known}: give that model's name, or its folder in the hub's cache, "
+                f"snapshots/{about['revision']}"
+            )
+        return str(place)
     found = find(part, name, about.get("revision", "main"))
     if about.get("content", found.content) != found.content or (found.revision or None) != about.get("revision"):
         known = about.get("content") or about["revision"]
@@ -41,8 +49,11 @@ def folder_of(part: str, config: StackConfig, own: Path, elsewhere: str | None) 
     return found.local()
 
 
-def encoder(folder: str, dtype: torch.dtype | str, attention: str = "sdpa") -> Any:
-    """The encoder of a translation model, frozen: NLLB, M2M-100, MADLAD and other T5s, mT5."""
+def encoder(folder: str, dtype: torch.dtype | str, attention: str | None = None) -> Any:
+    """The encoder of a translation model, frozen: NLLB, M2M-100, MADLAD and other T5s, mT5.
+
+    `attention`: None leaves it to transformers, which takes the fastest that the model can do.
+    """
     from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
 
     about: Any = AutoConfig.from_pretrained(folder)
@@ -55,16 +66,26 @@ def encoder(folder: str, dtype: torch.dtype | str, attention: str = "sdpa") -> A
     return found.requires_grad_(False).eval()
 
 
-def llm(folder: str, dtype: torch.dtype | str, attention: str = "sdpa") -> Any:
+def llm(folder: str, dtype: torch.dtype | str, attention: str | None = None) -> Any:
     """A decoder without its head, frozen. Not by AutoModel: of a Gemma 3 with a head that leaves every weight drawn
     anew (transformers 4.57).
     """
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
+    if getattr(AutoConfig.from_pretrained(folder).get_text_config(), "attn_logit_softcapping", None):
+        attention = attention or "eager"  # Gemma 2: sdpa leaves its caps out, and transformers 4.57 takes it
     found = _opened(AutoModelForCausalLM, folder, "layers.", dtype=dtype, attn_implementation=attention)
     found = found.get_decoder()
     found.config.use_cache = False
     return found.requires_grad_(False).eval()
+
+
+def head(folder: str, dtype: torch.dtype | str) -> Any:
+    """What makes words of a decoder's states, frozen."""
+    from transformers import AutoModelForCausalLM
+
+    found = _opened(AutoModelForCausalLM, folder, "", dtype=dtype)
+    return found.get_output_embeddings().requires_grad_(False)
 
 
 def _opened(kind: Any, folder: str, part: str, **how: Any) -> Any:

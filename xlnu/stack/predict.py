@@ -17,9 +17,11 @@ from xlnu.languages import Language
 from xlnu.stack.artefact import load, place
 from xlnu.stack.inputs import Reader, Segments, Tokens, batches, padded
 from xlnu.stack.model import StackModel
+from xlnu.stack.parents import folder_of as folder_of_parent
 from xlnu.transfer.segment import split
 
 BATCH_TOKENS = 8192
+PROCESSORS_TOKENS = 512  # as fast a token as 8192 are, and less of them is padding; see bench/stacking.py
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,13 @@ class Answer:
 class Predictor:
     """A stack, and the tokenizer it reads with."""
 
-    def __init__(self, model: StackModel, reader: Reader, batch_tokens: int = BATCH_TOKENS) -> None:
+    def __init__(
+        self, model: StackModel, reader: Reader, batch_tokens: int = BATCH_TOKENS, text: Reader | None = None
+    ) -> None:
+        """`text`: of the LLM's own tokens, where it reads these as well."""
         model.eval()  # type: ignore[no-untyped-call]
-        self.model, self.reader, self.batch_tokens = model, reader, batch_tokens
-        self.config: Any = model.config
+        self.model, self.reader, self.batch_tokens, self.text = model, reader, batch_tokens, text
+        self.config: Any = reader.config
 
     @classmethod
     def open(
@@ -51,7 +56,18 @@ class Predictor:
         own: Path = place(folder)
         tokenizer: Any = AutoTokenizer.from_pretrained(own)  # type: ignore[no-untyped-call]
         part: Any = "llm" if model.config.view == "llm" else "encoder"
-        return cls(model, Reader(tokenizer, model.config, part, str(own)), batch_tokens)
+        text = None
+        if model.config.view == "dual":
+            folder_of = folder_of_parent("llm", model.config, own, parents.get("llm"))
+            theirs: Any = AutoTokenizer.from_pretrained(folder_of)  # type: ignore[no-untyped-call]
+            text = Reader(theirs, model.config, "llm", folder_of)
+        return cls(model, Reader(tokenizer, model.config, part, str(own)), batch_tokens, text)
+
+    @property
+    def at_once(self) -> int:
+        """The tokens of a batch where the model is now."""
+        on_processors = next(self.model.parameters()).device.type == "cpu"
+        return min(self.batch_tokens, PROCESSORS_TOKENS) if on_processors else self.batch_tokens
 
     @torch.no_grad()
     def read(self, examples: Sequence[Segments], languages: Sequence[Language | str]) -> list[Answer]:
@@ -60,20 +76,28 @@ class Predictor:
         for number, made in enumerate(self._windows(examples, languages)):
             windows += made
             of += [number] * len(made)
-        said = self._pooled(windows)
+        texts = None
+        if self.text:  # a text of several windows stands behind each of them, as far as it fits
+            whole = self.text.read(examples, languages)
+            texts = [_shortened(whole[number], self.config.length) for number in of]
+        said = self._pooled(windows, texts)
         by_example: list[list[int]] = [[] for _ in examples]
         for at, number in enumerate(of):
             by_example[number].append(at)
         return [self._answer([said[i] for i in some], [windows[i] for i in some]) for some in by_example]
 
-    def _pooled(self, windows: Sequence[Tokens]) -> list[Tensor]:
+    def _pooled(self, windows: Sequence[Tokens], texts: Sequence[Tokens] | None) -> list[Tensor]:
         found = [torch.empty(0)] * len(windows)
         device = next(self.model.parameters()).device
-        for some in batches([len(one.ids) for one in windows], self.batch_tokens):
-            made = padded([windows[i] for i in some], self.reader.pad, device)
+        for some in batches([len(one.ids) for one in windows], self.at_once):
+            made: tuple[Tensor, ...] = padded([windows[i] for i in some], self.reader.pad, device)
+            if self.text and texts:
+                made = (*made, *padded([texts[i] for i in some], self.text.pad, device))
             pooled = self.model(*made).pooled.cpu()
             for row, i in enumerate(some):
-                found[i] = pooled[row, : max(windows[i].groups) or 1]
+                count = windows[i].count
+                some_of = pooled[row, :count]
+                found[i] = torch.nn.functional.pad(some_of, (0, 0, 0, count - len(some_of)))
         return found
 
     def _answer(self, pooled: Sequence[Tensor], windows: Sequence[Tokens]) -> Answer:
@@ -141,4 +165,5 @@ def _shortened(tokens: Tokens, length: int) -> Tokens:
     if len(tokens.ids) <= length:
         return tokens
     keep = length - 1
-    return Tokens([*tokens.ids[:keep], tokens.ids[-1]], [*tokens.groups[:keep], tokens.groups[-1]])
+    groups = [*tokens.groups[:keep], tokens.groups[-1]]
+    return Tokens([*tokens.ids[:keep], tokens.ids[-1]], groups, tokens.count)

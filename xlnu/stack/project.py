@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from xlnu.evaluate.spans import spans
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -132,14 +134,3 @@ def project(tags: Sequence[str], alignment: Tensor) -> tuple[list[str], int]:
         inside = [f"I-{kind}"] * (free[-1] - free[0])
         projected[free[0] : free[-1] + 1] = [f"B-{kind}", *inside]
     return projected, dropped
-
-
-def spans(tags: Sequence[str]) -> Iterator[tuple[str, int, int]]:
-    """The kind of each span, where it starts and where it stops. An I- that continues nothing starts one."""
-    start = 0
-    for stop in range(1, len(tags) + 1):
-        kind = tags[start][2:]
-        if stop == len(tags) or tags[stop] != f"I-{kind}":
-            if kind:
-                yield kind, start, stop
-            start = stop

@@ -40,14 +40,14 @@ def card(
         f"# {text(model.short)}, trained by xlnu {__version__}",
         f"{text(method[0].upper() + method[1:])}, in {len(languages)} languages. {how}",
         table(["Language", "Code"], ["Examples"], seen),
-        *(["## Scores\n\n" + _scores(scores)] if scores else []),
+        *(["## Scores\n\n" + scores_table(scores)] if scores else []),
         "## Settings\n\n" + table(["Setting", "Value"], [], chosen),
         "## Licences of what it was made of\n\n" + table(["Source", "Licence"], [], of),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _scores(scores: Sequence[Score]) -> str:
+def scores_table(scores: Sequence[Score]) -> str:
     rows = [
         [
             text(one.benchmark),

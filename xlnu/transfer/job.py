@@ -15,9 +15,13 @@ from xlnu.transfer.score import COMET, ROUND_TRIP
 
 
 @dataclass
-class TransferJobConfig(SetConfig):
-    tiny: TinyConfig = section(TinyConfig)
+class ShownSetConfig(SetConfig):
     samples: int = setting(12, "samples a language on the page for a human reader", at_least=0)
+
+
+@dataclass
+class TransferJobConfig(ShownSetConfig):
+    tiny: TinyConfig = section(TinyConfig)
     run: RunConfig = section(RunConfig)
 
 
@@ -31,7 +35,7 @@ def work(config: TransferJobConfig, run: Run) -> None:
         raise Halt(f"the set is empty: {_why(named(results, made.steps))}")
 
 
-def show_samples(config: TransferJobConfig, run: Run, made: TransferSet, results: dict[str, Result]) -> None:
+def show_samples(config: ShownSetConfig, run: Run, made: TransferSet, results: dict[str, Result]) -> None:
     """The page for a human reader."""
     if config.samples and made.chain.bitext:
         transfer, given = config.transfer, made.ingredients(named(results, made.steps))

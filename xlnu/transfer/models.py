@@ -55,12 +55,12 @@ class Mt:
     """What translates. The engine `llm` is the LLM, as it answers and where it answers."""
 
     def __init__(
-        self, config: translate.TranslatorConfig, llm: Llm, corpora: Mapping[str, parallel.Corpus], add: Add
+        self, config: translate.TranslatorConfig, llm: Llm | None, corpora: Mapping[str, parallel.Corpus], add: Add
     ) -> None:
         self.config, self.llm = config, llm if config.engine == "llm" else None
         if self.llm:
-            self.checkpoint: Checkpoint | None = llm.checkpoint
-            self.files, self.pool = llm.files, llm.config.pool
+            self.checkpoint: Checkpoint | None = self.llm.checkpoint
+            self.files, self.pool = self.llm.files, self.llm.config.pool
         else:
             self.checkpoint = checkpoint_of("translator", config.engine, config)
             self.pool = config.pool

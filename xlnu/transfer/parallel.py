@@ -37,17 +37,19 @@ class Corpus:
     target: str
 
 
-def corpus(config: ParallelConfig, source: Language, target: Language) -> Corpus | None:
-    """The files for a language; None when there are none."""
+def corpus(
+    config: ParallelConfig, source: Language, target: Language, key: str = "transfer.parallel"
+) -> Corpus | None:
+    """The files for a language; None when there are none. `key`: of the settings, in what is said of them."""
     if not config.source:
         return None
     if not config.target:
-        raise UserError("transfer.parallel.target: must be given beside transfer.parallel.source")
+        raise UserError(f"{key}.target: must be given beside {key}.source")
     one, other = find(config.source, source, target), find(config.target, source, target)
     there = [Path(path).is_file() for path in (one, other)]
     if there[0] != there[1]:
         missing = other if there[0] else one
-        raise UserError(f"transfer.parallel: {missing}: no such file, though its other half is there")
+        raise UserError(f"{key}: {missing}: no such file, though its other half is there")
     if not all(there):
         return None
     return Corpus(one, other)

@@ -1,0 +1,89 @@
+"""`python jobs/mtllm.py` as a user runs it, on a tiny world that makes no sense."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.mtllm.worlds import CONFIG, ONE_TASK
+from xlnu.tiny.build import Built
+
+pytestmark = pytest.mark.timeout(1200)
+
+TOP = Path(__file__).parents[2]
+FEW = [
+    "tiny.size=xs", "languages=[qaa_Latn,qab_Cyrl]", *ONE_TASK, "align.batch=16", "align.micro=16",
+    "align.evaluate_every=3", "teacher.batch=8", "teacher.micro=8", "teacher.least_steps=6",
+    "teacher.evaluate_every=3", "distil.batch=8", "distil.micro=8", "distil.least_steps=6",
+    "distil.evaluate_every=3", "translator.max_tokens=20",
+]  # fmt: skip
+OPEN = """
+import sys, torch, xlnu
+from transformers import AutoModel, AutoTokenizer
+model, tokenizer = AutoModel.from_pretrained(sys.argv[1]), AutoTokenizer.from_pretrained(sys.argv[1])
+tokenizer.src_lang = "qaa_Latn"
+with torch.no_grad():
+    said = model(**{k: v for k, v in tokenizer(["velo"], return_tensors="pt").items()})
+print(type(model).__name__, tuple(said.logits.shape), model.config.labels)
+"""
+
+
+def run(folder: Path, tiny: Built, *settings: str) -> subprocess.CompletedProcess[str]:
+    config = ["--config", str(CONFIG), f"tiny.cache={tiny.data.parent}"]
+    command = [sys.executable, str(TOP / "jobs" / "mtllm.py"), *config, *FEW, *settings]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=900)
+
+
+def test_it_leaves_a_stack_and_its_scores_beside_the_baselines(tiny: Built, tmp_path: Path) -> None:
+    done = run(tmp_path, tiny, "modes=[stacked,zero_shot,translate_test]")
+    assert done.returncode == 0, done.stderr
+    tables, model, report = done.stdout.splitlines()[-3:]
+    assert (tables, report) == ("runs/mtllm/tables.md", "runs/mtllm/report.html")
+    found = json.loads((tmp_path / "runs/mtllm/report.json").read_text())
+    measured = {(one["mode"], one["language"], one["metric"], one["n"]) for one in found["scores"]}
+    languages = ("eng_Latn", "qaa_Latn", "qab_Cyrl")
+    assert measured == {
+        *(("stacked", language, "accuracy", 12) for language in languages),
+        *(("zero_shot", language, "accuracy", 12) for language in languages),
+        *(("translate_test", language, "accuracy", 12) for language in languages[1:]),
+    }
+    names = [step["name"] for step in found["steps"]]
+    for name in ("texts", "initial", "aligned", "teacher_topic", "embeddings_topic", "distilled_topic"):
+        assert names.count(name) == 1, name
+    opened = subprocess.run(
+        [sys.executable, "-c", OPEN, str(tmp_path / model)], capture_output=True, text=True, check=False
+    )
+    assert opened.stdout.startswith("StackModel (1, 1, 6) ['animal', 'fruit', "), opened.stderr
+    assert not list((tmp_path / "runs/store/training").glob("*/step-*")), "checkpoints of what is finished are gone"
+
+    again = run(tmp_path, tiny, "modes=[stacked,zero_shot,translate_test]")
+    assert "nothing was left to do: every step was done before" in again.stderr
+    assert json.loads((tmp_path / "runs/mtllm/report.json").read_text())["scores"] == found["scores"]
+
+    other = run(tmp_path, tiny, "modes=[stacked]", "distil.seed=7")
+    assert other.returncode == 0, other.stderr
+    for name in ("teacher_topic", "embeddings_topic", "aligned"):
+        assert f"{name}: done before" in other.stderr, "another seed of the student runs no teacher"
+    assert "distilled_topic: done, " in other.stderr
+
+
+def test_what_cannot_be_is_said_before_any_work(tiny: Built, tmp_path: Path) -> None:
+    for settings, message in (
+        (
+            ["stack.input=dual"],
+            "mtllm: stack.input: dual: stages 1 and 2 see task data in the source language alone",
+        ),
+        (["languages=[]"], "mtllm: languages: name at least one that the stack is to be tested in"),
+        (["texts.path=''"], "mtllm: texts.path: must be given: unlabeled text in the source language, for stage 1"),
+        (["tasks.format={topic: sib201}"], "mtllm: 'sib201' is no format (did you mean sib200?)"),
+        (["tasks.test={topic: nowhere.tsv}"], "mtllm: tasks.test: topic, eng_Latn: there is no file nowhere.tsv"),
+        (["distil.batch=9"], "mtllm: distil.batch: 9 is no multiple of 8: distil.micro for each of its workers"),
+        (["encoder.model=tiny:llm"], "mtllm: encoder.model: {llm}: is a llama, and no translation model with an"),
+        (["languages=[swh_Latn]"], "mtllm: swh_Latn: the encoder does not know this language; say which one it"),
+    ):
+        done = run(tmp_path, tiny, *settings)
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.splitlines()[-1].startswith(message.replace("{llm}", str(tiny.llm))), done.stderr
+    assert not list(tmp_path.glob("runs/store/*-*"))

@@ -1,0 +1,148 @@
+"""What is made of one task and held against one another: the stack, its baselines, and itself without a part."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xlnu.languages import Language
+from xlnu.mtllm import embed, said, tokens, translated
+from xlnu.mtllm.build import Built
+from xlnu.mtllm.projected import words_of
+from xlnu.mtllm.recipes import Weights
+from xlnu.mtllm.settings import TOGETHER, Mode, Settings
+from xlnu.mtllm.tasks import Task
+from xlnu.steps import Step
+from xlnu.transfer.models import Mt
+from xlnu.transfer.translate import Way
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One mode of a task: what it answers, and what was trained for it."""
+
+    task: Task
+    mode: Mode
+    fusion: str | None  # of a stack
+    step: Step
+    model: Step | None
+
+
+@dataclass
+class Arms:
+    """Of one task and one fusion. `shared`: what no fusion changes is made as well."""
+
+    config: Settings
+    built: Built
+    task: Task
+    source: Language
+    languages: Sequence[Language]
+    examples: Step
+    tests: Step
+    initial: Step
+    aligned: Step
+    mt: Mt | None
+    add: Callable[[Step], Step]
+    trained: Callable[[str, Step], Step]
+    shared: bool
+
+    def all(self) -> list[Asked]:
+        made: dict[Mode, Callable[[], tuple[Step, list[Step]]]] = {
+            "stacked": lambda: (self._stack(), [self.tests]),
+            "stage2_only": lambda: (self._distilled("distilled_alone", self.initial), [self.tests]),
+            "stage1_labels": lambda: (self._labels("labelled", self.aligned, self.data), [self.tests]),
+        }
+        if self.shared:
+            made |= {
+                "zero_shot": lambda: (self.teacher, [self.tests]),
+                "encoder": lambda: (self._labels("encoder", self._alone("encoder"), self.data), [self.tests]),
+                "translate_test": lambda: (self.teacher, self._translated("tests", self.tests, into=False)),
+                "translate_train": lambda: (
+                    self._labels("translated", self._alone("llm"), self.everywhere),
+                    [self.tests],
+                ),
+            }
+        asked = dict[Mode, Asked]()
+        for mode, make in made.items():
+            if mode in self.config.modes:
+                asked[mode] = self._ask(mode, *make())
+        if self.shared and "ensemble" in self.config.modes:
+            one, other = (asked[mode].step for mode in TOGETHER)
+            both = self.add(said.ensemble(f"said_{self.task.name}_ensemble", one, other, self.task))
+            asked["ensemble"] = Asked(self.task, "ensemble", None, both, None)
+        return list(asked.values())
+
+    @property
+    def data(self) -> Step:
+        return self._tokens("tokens", [self.examples])
+
+    @property
+    def everywhere(self) -> Step:
+        """The examples in the source language and, translated, in all others."""
+        return self._tokens(
+            "tokens_everywhere", [self.examples, *self._translated("examples", self.examples, into=True)]
+        )
+
+    @property
+    def teacher(self) -> Step:
+        return self._labels("teacher", self._alone("llm"), self.data)
+
+    def _tokens(self, name: str, examples: Sequence[Step]) -> Step:
+        made = tokens.task_step(
+            f"{name}_{self.task.name}",
+            examples,
+            self.task.kind,
+            self.built.settings,
+            self.built.parents,
+            [self.source, *self.languages],
+        )
+        return self.add(made)
+
+    def _alone(self, view: str) -> Step:
+        return self.add(self.built.initial(view, None))
+
+    def _stack(self) -> Step:
+        """Distilled; or, where it learns from translations too, by their labels: those have no teacher."""
+        settings = self.config.stack
+        if settings.examples == "source":
+            return self._distilled("distilled", self.aligned)
+        view = "dual" if settings.input == "dual" else "stack"
+        return self._training("augmented", self.aligned, self.everywhere, key="distil", goal="task", view=view)
+
+    def _distilled(self, name: str, start: Step) -> Step:
+        about, data, teacher = self.config.distil, self.data, self.teacher
+        folders = self.built.parents.folders()
+        cached = self.add(embed.step(f"embeddings_{self.task.name}", teacher, data, folders, self.config.read.pool))
+        weights = Weights(about.mse, about.cross_entropy, about.logits)
+        return self._training(
+            name, start, data, key="distil", goal="distil", head=teacher, embeddings=cached, weights=weights
+        )
+
+    def _labels(self, name: str, start: Step, data: Step) -> Step:
+        return self._training(name, start, data, key="teacher", goal="task")
+
+    def _training(self, name: str, start: Step, data: Step, *, key: str, **more: Any) -> Step:
+        step = self.built.training(
+            f"{name}_{self.task.name}",
+            getattr(self.config, key),
+            key,
+            start=start,
+            data=[data],
+            task=self.task,
+            **more,
+        )
+        return self.trained(f"{name}, {self.task.name}", step)
+
+    def _translated(self, name: str, rows: Step, *, into: bool) -> list[Step]:
+        assert self.mt is not None
+        words = words_of(self.task, self.config.project, self.mt.checkpoint)
+        ways = {one.label: Way(self.source, one) if into else Way(one, self.source) for one in self.languages}
+        way = "into" if into else "from"
+        made = translated.steps(f"{name}_{self.task.name}_{way}", rows, ways, self.mt, into=into, words=words)
+        return [self.add(step) for step in made.values()]
+
+    def _ask(self, mode: Mode, model: Step, tests: Sequence[Step]) -> Asked:
+        of = {one.label: one for one in (self.source, *self.languages)}
+        name = f"said_{self.task.name}_{mode}"
+        step = self.add(said.step(name, model, tests, self.config.read, self.built.parents, of))
+        of_a_stack = mode in ("stacked", "stage2_only", "stage1_labels")
+        return Asked(self.task, mode, self.built.settings.fusion if of_a_stack else None, step, model)

@@ -1,0 +1,67 @@
+"""The settings of MT-LLM's job."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from xlnu.config import section, setting
+from xlnu.evaluate.questions import Resource
+from xlnu.mtllm.build import AlignConfig, DistilConfig, MapConfig, TeacherConfig
+from xlnu.mtllm.parts import Fusion, ParentConfig, StackSettings
+from xlnu.mtllm.projected import ProjectConfig
+from xlnu.mtllm.said import ReadConfig
+from xlnu.mtllm.tasks import TasksConfig
+from xlnu.mtllm.texts import TextsConfig
+from xlnu.run import RunConfig
+from xlnu.tiny.build import TinyConfig
+from xlnu.transfer.parallel import ParallelConfig
+from xlnu.transfer.translate import TranslatorConfig
+
+Mode = Literal[
+    "stacked", "zero_shot", "encoder", "translate_test", "translate_train", "ensemble", "stage1_labels",
+    "stage2_only",
+]  # fmt: skip
+
+TOGETHER: tuple[Mode, Mode] = ("translate_train", "translate_test")  # what an ensemble is of
+
+
+@dataclass
+class Settings:
+    """Of MT-LLM, alone or beside other jobs."""
+
+    source: str = setting("eng_Latn", "the LLM's best language, in which tasks are learned")
+    languages: list[str] = setting([], "that the stack is tested in; all that the encoder reads are understood")
+    encoder: ParentConfig = section(ParentConfig)
+    llm: ParentConfig = section(ParentConfig)
+    stack: StackSettings = section(StackSettings)
+    texts: TextsConfig = section(TextsConfig)
+    bitext: ParallelConfig = section(ParallelConfig)
+    map: MapConfig = section(MapConfig)
+    align: AlignConfig = section(AlignConfig)
+    tasks: TasksConfig = section(TasksConfig)
+    teacher: TeacherConfig = section(TeacherConfig)
+    distil: DistilConfig = section(DistilConfig)
+    translator: TranslatorConfig = section(TranslatorConfig)
+    project: ProjectConfig = section(ProjectConfig)
+    read: ReadConfig = section(ReadConfig)
+    modes: list[Mode] = setting(
+        ["stacked", "zero_shot", "translate_test"],
+        "what is made and scored: stacked; zero_shot, encoder: the LLM or the encoder alone; translate_test, "
+        "translate_train; ensemble: these two together, each of them made too; stage1_labels, stage2_only: the "
+        "stack without a part of its training",
+    )
+    fusions: list[Fusion] = setting([], "of the mode stacked, one after another; empty: stack.fusion")
+    licences: dict[str, str] = setting(
+        {}, "for the cards, of what states none itself: {encoder: CC-BY-NC-4.0, texts: ODC-By}"
+    )
+    resources: dict[str, Resource] = setting(
+        {}, "how much text there is of a language, for the report: {sw: low, uk: high}; else high if XLM-R has it"
+    )
+
+
+@dataclass
+class MtllmConfig(Settings):
+    seeds: list[int] = setting(
+        [], "all is done with each: as the seed of every stage and as tiny.seed; empty: with what those say"
+    )
+    tiny: TinyConfig = section(TinyConfig)
+    run: RunConfig = section(RunConfig)
