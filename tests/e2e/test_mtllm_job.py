@@ -79,7 +79,7 @@ def test_what_cannot_be_is_said_before_any_work(tiny: Built, tmp_path: Path) -> 
         (["texts.path=''"], "mtllm: texts.path: must be given: unlabeled text in the source language, for stage 1"),
         (["tasks.format={topic: sib201}"], "mtllm: 'sib201' is no format (did you mean sib200?)"),
         (["tasks.test={topic: nowhere.tsv}"], "mtllm: tasks.test: topic, eng_Latn: there is no file nowhere.tsv"),
-        (["distil.batch=9"], "mtllm: distil.batch: 9 is no multiple of 8: distil.micro for each of its workers"),
+        (["distil.batch=9"], "mtllm: distil.batch: 9 cannot be shared among 1 workers, each with distil.micro=8"),
         (["encoder.model=tiny:llm"], "mtllm: encoder.model: {llm}: is a llama, and no translation model with an"),
         (["languages=[swh_Latn]"], "mtllm: swh_Latn: the encoder does not know this language; say which one it"),
     ):

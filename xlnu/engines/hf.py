@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from xlnu.engines.attention import suited
 from xlnu.engines.base import Answer, Decoding, Question, Translation
 from xlnu.engines.chat import ends, render
 from xlnu.engines.framing import framing, positions
@@ -25,7 +26,7 @@ def _batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
 def _open(kind: Any, model: str, dtype: str, gpus: int) -> Any:
     import torch
 
-    loaded = kind.from_pretrained(model, dtype=getattr(torch, dtype))
+    loaded = kind.from_pretrained(model, dtype=getattr(torch, dtype), attn_implementation=suited(model))
     return loaded.eval().to("cuda" if gpus else "cpu")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from xlnu.engines.attention import suited
 from xlnu.engines.checkpoint import Checkpoint, find
 from xlnu.errors import UserError
 from xlnu.stack.config import StackConfig
@@ -70,11 +71,10 @@ def llm(folder: str, dtype: torch.dtype | str, attention: str | None = None) -> 
     """A decoder without its head, frozen. Not by AutoModel: of a Gemma 3 with a head that leaves every weight drawn
     anew (transformers 4.57).
     """
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
-    if getattr(AutoConfig.from_pretrained(folder).get_text_config(), "attn_logit_softcapping", None):
-        attention = attention or "eager"  # Gemma 2: sdpa leaves its caps out, and transformers 4.57 takes it
-    found = _opened(AutoModelForCausalLM, folder, "layers.", dtype=dtype, attn_implementation=attention)
+    how = suited(folder, attention)
+    found = _opened(AutoModelForCausalLM, folder, "layers.", dtype=dtype, attn_implementation=how)
     found = found.get_decoder()
     found.config.use_cache = False
     return found.requires_grad_(False).eval()

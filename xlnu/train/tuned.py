@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from xlnu.config import setting
+from xlnu.engines.attention import suited
 from xlnu.errors import UserError, first_line
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def load(folder: str, numbers: Numbers, lora: LoraConfig | None, *, recompute: b
     from transformers import AutoModelForCausalLM
 
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype(numbers), attn_implementation=attention)
+        how = suited(folder, attention)
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype(numbers), attn_implementation=how)
     except (ImportError, ValueError) as error:  # flash attention is not there, or not for this model
         raise UserError(f"train.attention={attention}: {first_line(error)}") from None
     model.config.use_cache = False
