@@ -177,3 +177,17 @@ def test_the_encoder_is_never_in_training(tiny: Built, folder: Path) -> None:
 def test_an_unknown_family_of_settings_is_refused(tiny: Built, folder: Path) -> None:
     with pytest.raises(UserError, match=r"fusion: 'glue'; allowed: linear, mlp"):
         stack(str(tiny.mt), llm("Llama", tiny, folder), fusion="glue")
+
+
+@pytest.mark.parametrize("fusion", ["mlp", "end_token"])
+@torch.no_grad()
+def test_what_comes_behind_belongs_to_no_choice(fusion: str, tiny: Built, folder: Path) -> None:
+    """Special places are pooled with texts; a choice has its own tokens alone."""
+    own = llm("Llama", tiny, folder)
+    model = stack(str(tiny.mt), own, fusion=fusion, task="choice", labels=None, special=True)
+    (tokens,) = reader(model, str(tiny.mt)).read([["the boy", "who?", "plum", "red cup"]], ["eng_Latn"])
+    found = model(*padded([tokens], 1))
+    groups = torch.tensor([*tokens.groups, 0])
+    for number in (1, 2):
+        states = found.last_hidden_state[0][groups == number]
+        torch.testing.assert_close(found.pooled[0, number - 1], states.mean(0))

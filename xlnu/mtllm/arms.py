@@ -49,7 +49,10 @@ class Arms:
         made: dict[Mode, Callable[[], tuple[Step, list[Step]]]] = {
             "stacked": lambda: (self._stack(), [self.tests]),
             "stage2_only": lambda: (self._distilled("distilled_alone", self.initial), [self.tests]),
-            "stage1_labels": lambda: (self._labels("labelled", self.aligned, self.data), [self.tests]),
+            "stage1_labels": lambda: (
+                self._labels("labelled", self.aligned, self.data, key="distil"),
+                [self.tests],
+            ),
         }
         if self.shared:
             made |= {
@@ -110,15 +113,15 @@ class Arms:
 
     def _distilled(self, name: str, start: Step) -> Step:
         about, data, teacher = self.config.distil, self.data, self.teacher
-        folders = self.built.parents.folders()
-        cached = self.add(embed.step(f"embeddings_{self.task.name}", teacher, data, folders, self.config.read.pool))
+        parents, pool = self.built.parents, self.config.read.pool
+        cached = self.add(embed.step(f"embeddings_{self.task.name}", teacher, data, parents, pool))
         weights = Weights(about.mse, about.cross_entropy, about.logits)
         return self._training(
             name, start, data, key="distil", goal="distil", head=teacher, embeddings=cached, weights=weights
         )
 
-    def _labels(self, name: str, start: Step, data: Step) -> Step:
-        return self._training(name, start, data, key="teacher", goal="task")
+    def _labels(self, name: str, start: Step, data: Step, key: str = "teacher") -> Step:
+        return self._training(name, start, data, key=key, goal="task")
 
     def _training(self, name: str, start: Step, data: Step, *, key: str, **more: Any) -> Step:
         step = self.built.training(
@@ -130,7 +133,8 @@ class Arms:
             task=self.task,
             **more,
         )
-        return self.trained(f"{name}, {self.task.name}", step)
+        fusion = f", {self.built.settings.fusion}" if key == "distil" else ""
+        return self.trained(f"{name}, {self.task.name}{fusion}", step)
 
     def _translated(self, name: str, rows: Step, *, into: bool) -> list[Step]:
         assert self.mt is not None

@@ -36,7 +36,7 @@ Card = Callable[[Goal, Progress], str]
 class StageConfig(LoopConfig):
     """How one stage is trained."""
 
-    on: bool = setting(True, "false: without it")
+    micro: int = setting(8, "texts that a worker computes at once", at_least=1)
     fusion_lr: float = setting(
         1.0, "the fusion's share of the learning rate; 0: it stays as it is", at_least=0, at_most=100
     )
@@ -58,6 +58,10 @@ class MapConfig(StageConfig):
 class AlignConfig(StageConfig):
     """Stage 1."""
 
+    on: bool = setting(True, "false: without it")
+    evaluate_every: int = setting(
+        500, "steps between looks at the held-out texts, each with a checkpoint", at_least=1
+    )
     batch: int = setting(256, "texts a step, over all workers", at_least=1)
     epochs: int = setting(1, "how often every text is seen", at_least=1)
     lr: float = setting(2e-4, "the learning rate at its highest", above=0)
@@ -78,8 +82,12 @@ class AlignConfig(StageConfig):
 class TeacherConfig(LoopConfig):
     """The LLM's tuning on a task in the source language, and that of the baselines that learn from labels."""
 
+    micro: int = setting(8, "examples that a worker computes at once", at_least=1)
     warmup: float = setting(0.1, "share of all steps over which it rises", at_least=0, at_most=1)
     decay: Decay = setting("linear", "how it falls afterwards")
+    evaluate_every: int = setting(
+        200, "steps between looks at the validation examples, each with a checkpoint", at_least=1
+    )
     patience: int = setting(0, "looks without a better loss before it stops; 0: it goes on to the end", at_least=0)
 
 
@@ -89,6 +97,9 @@ class DistilConfig(StageConfig):
 
     warmup: float = setting(0.1, "share of all steps over which it rises", at_least=0, at_most=1)
     decay: Decay = setting("linear", "how it falls afterwards")
+    evaluate_every: int = setting(
+        200, "steps between looks at the validation examples, each with a checkpoint", at_least=1
+    )
     patience: int = setting(0, "looks without a better loss before it stops; 0: it goes on to the end", at_least=0)
     mse: float = setting(1.0, "weight of the squared error to the teacher's states", at_least=0)
     cross_entropy: float = setting(0.0, "weight of the task's own labels", at_least=0)
@@ -135,7 +146,10 @@ class Built:
         }
         if view == "dual":
             about["view"] = view
-        about.pop("on", None)
+        for no_part_of_it in ("on", *(("lora",) if goal == "map" else ())):
+            about.pop(no_part_of_it, None)
+        if made.weights.contrast:  # each text is told from those that are computed beside it
+            about |= {"micro": config.micro, "workers": config.pool.actors}
         return Step(name, about, made.run, inputs, estimate=NOBODY_KNOWS, tidy=_clear)
 
 
@@ -163,8 +177,11 @@ class _Made:
         recipe = self._recipe(work)
         logs = self.built.logs / work.write_part.address if self.built.logs else None
         made = workers.train(work, workers.job(recipe, config, placed, self.key), placed, config.keep, logs)
-        tokenizer = recipe.folders["llm" if self._view(recipe.start) == "llm" else "encoder"]
-        wanted = trained.Wanted(recipe, tokenizer, self.built.card(self.goal, made.progress))
+        wanted = trained.Wanted(
+            recipe,
+            "llm" if self._view(recipe.start) == "llm" else "encoder",
+            self.built.card(self.goal, made.progress),
+        )
         call(trained.write, work.write_part, made.folder, wanted, display=work.task.display)
         told = json.dumps(dataclasses.asdict(made.progress)).encode()
         work.write_part.store.write(f"{work.write_part.address}/{TRAINING}", told)
@@ -195,7 +212,8 @@ class _Made:
         fusion, noise = (config.fusion_lr, config.noise) if isinstance(config, StageConfig) else (1.0, 0.0)
         return Training(
             start=start,
-            folders=self.built.parents.folders(),
+            parents=self.built.parents,
+            key=self.key,
             goal=self.goal,
             numbers=config.numbers,
             lora=config.lora if self.goal != "map" else None,

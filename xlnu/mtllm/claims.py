@@ -41,7 +41,7 @@ def claims(said: Sequence[Said]) -> list[Claim]:
     for task in dict.fromkeys(one.task for one in said):
         some = [one for one in said if one.task == task]
         first = next((one.fusion for one in some if one.mode == "stacked"), None)
-        some = [one for one in some if one.mode != "stacked" or one.fusion == first]
+        some = [one for one in some if one.fusion in (None, first)]
         for rule in _RULES:
             sides = ([one for one in some if one.mode == mode] for mode in (rule.one, rule.other))
             found += _of(task, rule, *sides)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from xlnu.mtllm.parts import Parents
 from xlnu.mtllm.schemas import EMBEDDINGS, HELD_OUT, REJECTED, TRAIN
 from xlnu.spread import Placed, PoolConfig, spread
 from xlnu.steps import NOBODY_KNOWS, Files, Part, Rows, Step, Work, read_part
@@ -16,7 +17,7 @@ from xlnu.steps import NOBODY_KNOWS, Files, Part, Rows, Step, Work, read_part
 BATCH_TOKENS = 8192  # computed at once, padding included
 
 
-def step(name: str, teacher: Step, data: Step, folders: dict[str, str], pool: PoolConfig) -> Step:
+def step(name: str, teacher: Step, data: Step, parents: Parents, pool: PoolConfig) -> Step:
     """A part is a file of the tokens: what is read in order is written in order."""
 
     def run(work: Work) -> int:
@@ -24,7 +25,7 @@ def step(name: str, teacher: Step, data: Step, folders: dict[str, str], pool: Po
         parts = {folder: given.rows(folder, rejected=True) for folder in (TRAIN, HELD_OUT, REJECTED)}
         total = given.manifest.rows_in
         size = _size(parts)
-        stage = functools.partial(_Embed, parts, size, work.inputs[teacher.name].files(), folders)
+        stage = functools.partial(_Embed, parts, size, work.inputs[teacher.name].files(), parents)
         spread({work.name: work}, {work.name: total}, size, stage, pool, TRAIN)
         return total
 
@@ -42,7 +43,7 @@ def _counts(rows: Rows) -> list[int]:
 
 class _Embed:
     def __init__(
-        self, parts: dict[str, Rows], _size: int, teacher: Files, folders: dict[str, str], placed: Placed
+        self, parts: dict[str, Rows], _size: int, teacher: Files, parents: Parents, placed: Placed
     ) -> None:
         import torch
 
@@ -51,7 +52,7 @@ class _Embed:
         torch.set_num_threads(placed.cpus)
         self.parts = parts
         self.device = "cuda" if placed.gpus else "cpu"
-        opened: Any = load(str(teacher.local()), **folders)
+        opened: Any = load(str(teacher.local()), **parents.folders())
         self.model: Any = opened.to(self.device)
 
     def __call__(self, _step: str, part: Part) -> tuple[dict[str, pa.Table], int]:

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from xlnu import machine
 from xlnu.languages import Language
 from xlnu.mtllm.parts import Parents, StackSettings, about, stack_config
 from xlnu.mtllm.tokens import readers
@@ -39,15 +40,19 @@ def _make(
 ) -> None:
     import torch
 
+    from xlnu.mtllm.texts import fitting
     from xlnu.stack import artefact, fit
 
     folders = parents.folders()
     config = stack_config(settings, parents, view, source=source.code)
     torch.manual_seed(settings.seed)
-    model = artefact.build(config, folders, torch.float32)
+    torch.set_num_threads(machine.cores())
+    model = artefact.build(config, folders, "auto")
     if rows is not None:
-        texts = [text for text in rows.read(0, settings.init_texts, ["text"])["text"].to_pylist() if text.strip()]
         both = readers(config, folders)
+        given = rows.read(0, settings.init_texts, ["text"])["text"].to_pylist()
+        cut = fitting(given, source, both, settings.length)
+        texts = [text for text in cut if text and text.strip()]
         fit.fit(model, both.encoder, both.llm, texts, settings.seed)
     with tempfile.TemporaryDirectory() as place:
         made = Path(place, "made")

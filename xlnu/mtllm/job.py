@@ -20,6 +20,7 @@ from xlnu.mtllm.recipes import Goal, Weights
 from xlnu.mtllm.scores import Said
 from xlnu.mtllm.settings import TOGETHER, MtllmConfig, Settings
 from xlnu.mtllm.tables import Cost, tables
+from xlnu.mtllm.tasks import Task
 from xlnu.report.document import Score
 from xlnu.run import Found, Run
 from xlnu.steps import Result, Step
@@ -56,6 +57,7 @@ class _Trial:
             for key in ("map", "align", "teacher", "distil"):
                 plan.suits(getattr(config, key), plan.here(getattr(config, key).pool), key)
         found = tasks.found(config.tasks, self.source, self.languages)
+        self._check(found)
         asking = {task.name: tasks.steps(config.tasks, task, self.source, self.languages) for task in found}
         self.todo += [step for some in asking.values() for step in some]  # what cannot be read is found first
         mt = self._mt()
@@ -71,6 +73,28 @@ class _Trial:
                     self._add, self._trained, shared=number == 0,
                 )  # fmt: skip
                 self.asked += arms.all()
+
+    def _check(self, found: Sequence[Task]) -> None:
+        config = self.config
+        if self.source.label in {one.label for one in self.languages}:
+            raise UserError(f"languages: {self.source.label} is the source, which is tested anyway; leave it out")
+        several = [task.name for task in found if task.kind in ("choice", "tokens")]
+        if several and config.stack.pooling == "last":
+            raise UserError(f"stack.pooling: last gives one state a text, and {several[0]} needs more; take mean")
+        if config.align.on and config.distil.lora != config.align.lora:
+            raise UserError(
+                "distil.lora: stage 2 trains the adapter of stage 1 further: say the same as align.lora"
+            )
+        if config.align.contrast and config.align.micro < 2:
+            raise UserError("align.contrast: a text is told from those computed beside it: raise align.micro")
+        fusions = config.fusions or [config.stack.fusion]
+        for key in ("map", "align", "distil"):
+            if getattr(config, key).recompute and "layer_kv" in fusions:
+                raise UserError(
+                    f"{key}.recompute: layer_kv reads inside the LLM's layers, and cannot be recomputed"
+                )
+        if config.map.on and not config.map.fusion_lr:
+            raise UserError("map.fusion_lr: 0 leaves this stage nothing to learn")
 
     def _mt(self) -> Mt | None:
         config = self.config

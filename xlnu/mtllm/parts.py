@@ -117,8 +117,8 @@ def check(settings: StackSettings) -> None:
             "that also reads the raw text learns to read only that, and collapses in low-resource languages (5.3 "
             "against 45.7 points in LayAlign's study); take stack.examples=translated, or encoder_only"
         )
-    if "{text}" not in settings.option:
-        raise UserError(f"stack.option: {settings.option!r} has no {{text}} in it")
+    if settings.option.count("{text}") != 1:
+        raise UserError(f"stack.option: {settings.option!r}: {{text}} must stand in it once")
 
 
 def reading(settings: StackSettings) -> dict[str, Any]:

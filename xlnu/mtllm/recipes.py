@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from xlnu.mtllm.feed import Feed, Micro, Share, Table
+from xlnu.mtllm.parts import Parents
 from xlnu.steps import Files
 from xlnu.train.loop import Running
 from xlnu.train.order import Order
@@ -36,7 +37,8 @@ class Training:
     """A recipe. `start`: the directory that is trained further; its LLM gets a LoRA unless it has one."""
 
     start: Files
-    folders: dict[str, str]
+    parents: Parents
+    key: str  # of the settings, in what is said of them
     goal: Goal
     numbers: Numbers
     lora: LoraConfig | None
@@ -86,8 +88,8 @@ class Training:
         from transformers import AutoTokenizer
 
         found = []
-        for part in ("encoder", "llm"):
-            tokenizer: Any = AutoTokenizer.from_pretrained(self.folders[part])  # type: ignore[no-untyped-call]
+        for folder in self.parents.folders().values():
+            tokenizer: Any = AutoTokenizer.from_pretrained(folder)  # type: ignore[no-untyped-call]
             found.append(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
         return found[0], found[1]
 

@@ -46,7 +46,7 @@ def step(
     def run(work: Work) -> int:
         rows = chained(work, tests)
         files = work.inputs[model.name].files()
-        stage = functools.partial(_Read, rows, files, parents.folders(), config.batch_tokens, languages)
+        stage = functools.partial(_Read, rows, files, parents, config.batch_tokens, languages)
         spread({work.name: work}, {work.name: len(rows)}, config.rows_per_part, stage, config.pool)
         return len(rows)
 
@@ -58,7 +58,7 @@ class _Read:
         self,
         rows: Chained,
         files: Files,
-        folders: dict[str, str],
+        parents: Parents,
         batch_tokens: int,
         languages: dict[str, Language],
         placed: Placed,
@@ -70,7 +70,9 @@ class _Read:
         torch.set_num_threads(placed.cpus)
         self.rows, self.languages = rows, languages
         device = "cuda" if placed.gpus else "cpu"
-        self.model = Predictor.open(str(files.local()), device=device, batch_tokens=batch_tokens, **folders)
+        self.model = Predictor.open(
+            str(files.local()), device=device, batch_tokens=batch_tokens, **parents.folders()
+        )
 
     def __call__(self, _step: str, part: Part) -> tuple[pa.Table, int]:
         given = self.rows.read(part.start, part.stop).to_pylist()

@@ -7,6 +7,7 @@ sentence's end, once, so that what is left fits both. The rest of it is not used
 import functools
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ import pyarrow.parquet as pq
 
 from xlnu.cache import hash_file
 from xlnu.config import setting
-from xlnu.errors import UserError
+from xlnu.errors import UserError, first_line
 from xlnu.languages import Language
 from xlnu.mtllm.parts import Parents, StackSettings, stack_config
 from xlnu.mtllm.schemas import HELD_OUT, REJECTED, TOKENS, TRAIN
@@ -28,6 +29,9 @@ from xlnu.steps import NOBODY_KNOWS, Part, Rows, Step, Work
 from xlnu.transfer.segment import split
 
 ROWS_PER_PART = 4096
+JSON = (".jsonl", ".json", ".ndjson")
+ENDINGS = (".txt", ".parquet", *JSON)
+MOST_HELD_OUT = 2000  # documents: each look reads all of them twice
 DOCUMENTS = pa.schema([*ROW, pa.field("text", pa.string(), nullable=False)])
 
 
@@ -40,7 +44,9 @@ class TextsConfig:
     )
     column: str = setting("text", "of JSON lines and Parquet")
     at_most: int = setting(0, "only the first n documents; 0: all", at_least=0)
-    held_out: float = setting(0.02, "share of them that is kept to look at", above=0, at_most=0.5)
+    held_out: float = setting(
+        0.02, f"share of them that is kept to look at, some {MOST_HELD_OUT:,} at most", above=0, at_most=0.5
+    )
 
 
 def steps(config: TextsConfig, settings: StackSettings, parents: Parents, source: Language) -> list[Step]:
@@ -66,9 +72,11 @@ def _files(config: TextsConfig) -> list[Path]:
     if not config.path:
         raise UserError("texts.path: must be given: unlabeled text in the source language, for stage 1")
     place = Path(config.path).expanduser()
-    found = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+    found = [place]
+    if place.is_dir():  # a downloaded data set has a README and a cache beside its data
+        found = sorted(path for path in place.rglob("*") if path.is_file() and _ending(path) in ENDINGS)
     if not found or not all(path.is_file() for path in found):
-        raise UserError(f"texts.path: {config.path}: no such file, or a folder without one")
+        raise UserError(f"texts.path: {config.path}: no such file, or no {', '.join(ENDINGS)} in the folder")
     return found
 
 
@@ -96,7 +104,18 @@ def _documents(config: TextsConfig, files: Sequence[Path]) -> Iterator[str]:
         yield text
 
 
+def _ending(path: Path) -> str:
+    return Path(path.name.removesuffix(".gz")).suffix
+
+
 def _of_file(path: Path, column: str) -> Iterator[str]:
+    try:
+        yield from _read_file(path, column)
+    except (UnicodeDecodeError, EOFError, zlib.error, OSError, pa.ArrowException) as error:
+        raise UserError(f"{path}: cannot be read: {first_line(error)}") from None
+
+
+def _read_file(path: Path, column: str) -> Iterator[str]:
     if path.suffix == ".parquet":
         file = pq.ParquetFile(path)
         if column not in file.schema_arrow.names:
@@ -105,21 +124,22 @@ def _of_file(path: Path, column: str) -> Iterator[str]:
             yield from (str(text or "") for text in batch[column].to_pylist())
         return
     opened: Any = gzip.open if path.suffix == ".gz" else open
-    of_json = Path(path.name.removesuffix(".gz")).suffix in (".jsonl", ".json", ".ndjson")
+    of_json = _ending(path) in JSON
     with opened(path, "rt", encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             if not of_json:
                 yield line.rstrip("\r\n")
                 continue
             try:
-                yield str(json.loads(line)[column])
+                yield str(json.loads(line)[column] or "")
             except (ValueError, KeyError, TypeError):
                 raise UserError(f"{path}, line {number}: no JSON with {column!r} in it") from None
 
 
 def _tokens(work: Work, config: TextsConfig, settings: StackSettings, parents: Parents, source: Language) -> int:
     documents = work.inputs["documents"].rows()
-    stage = functools.partial(_Tokens, documents, config.held_out, settings, parents, source)
+    held_out = min(config.held_out, MOST_HELD_OUT / max(1, len(documents)))
+    stage = functools.partial(_Tokens, documents, held_out, settings, parents, source)
     one_core = PoolConfig()
     one_core.cpus = 1
     spread({work.name: work}, {work.name: len(documents)}, ROWS_PER_PART, stage, one_core, TRAIN)

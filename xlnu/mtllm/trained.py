@@ -24,12 +24,12 @@ def opened(recipe: "Training") -> "StackModel":
     fresh = config.task is None and "task" in recipe.changed
     for name, value in recipe.changed.items():
         setattr(config, name, value)
-    there = start / artefact.ADAPTER
+    folders, there = recipe.parents.folders(), start / artefact.ADAPTER
     adapter = str(there) if there.is_dir() else None
-    model = artefact.build(config, recipe.folders, dtype(recipe.numbers), recipe.attention, adapter)
+    model = artefact.build(config, folders, dtype(recipe.numbers), recipe.attention, adapter)
     artefact.put(model, start, but=("head.",) if fresh else ())
     if recipe.goal == "map":
-        model.lm_head = parents.head(recipe.folders["llm"], dtype(recipe.numbers))
+        model.lm_head = parents.head(folders["llm"], dtype(recipe.numbers))
     if recipe.head:
         artefact.put_head(model, recipe.head.local())
     _learning(model, recipe, adapted=adapter is not None)
@@ -42,7 +42,7 @@ def _learning(model: "StackModel", recipe: "Training", *, adapted: bool) -> None
     """Which weights are learned: the LLM's adapter, the fusion, a head that is no teacher's. Never the parents'."""
     model.requires_grad_(False)
     if model.llm is not None and recipe.lora is not None and not adapted:
-        model.llm = with_lora(model.llm, recipe.lora, recipe.goal)
+        model.llm = with_lora(model.llm, recipe.lora, recipe.key)
     for name, one in model.named_parameters():
         of_adapter = name.startswith("llm.") and "lora_" in name
         of_fusion = name.startswith("fusion.") and recipe.fusion_scale > 0
@@ -72,7 +72,7 @@ def with_lora(llm: Any, lora: LoraConfig, key: str) -> Any:
 @dataclass(frozen=True)
 class Wanted:
     recipe: "Training"
-    tokenizer: str  # the folder whose tokenizer it reads with
+    part: str  # whose tokenizer it reads with: the encoder's or the LLM's
     card: str
 
 
@@ -91,7 +91,7 @@ def write(writer: Writer, state: str, wanted: Wanted) -> None:
                 if one.requires_grad:
                     one.copy_(read(f"weight {name}"))
         made = Path(place, "made")
-        save(model, made, wanted.tokenizer, wanted.card)
+        save(model, made, wanted.recipe.parents.folders()[wanted.part], wanted.card)
         put(writer, made)
 
 

@@ -6,7 +6,9 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from xlnu.engines.base import Translator
 from xlnu.engines.open import TranslatorSpec
@@ -21,6 +23,7 @@ from xlnu.transfer.segment import join, sentences, split
 from xlnu.transfer.translate import Way, translated
 
 ROWS_PER_PART = 1024
+Places = NDArray[np.int64]
 
 
 def steps(
@@ -51,21 +54,26 @@ def _run(
     own = {name: ways[name] for name in works}
     some = next(iter(works.values()))
     rows = some.inputs[examples].rows()
-    places = {name: _places(rows, None if into else way.source.label) for name, way in own.items()}
+    places = {name: _places(rows, way.source.label, into=into) for name, way in own.items()}
     stage = functools.partial(_Translate, rows, places, own, mt.spec(some), into, words)
     return spread(works, {name: len(there) for name, there in places.items()}, ROWS_PER_PART, stage, mt.pool)
 
 
-def _places(rows: Rows, label: str | None) -> list[int]:
-    languages = rows.read(0, len(rows), ["language"])["language"].to_pylist()
-    return [i for i, one in enumerate(languages) if label in (None, one)]
+def _places(rows: Rows, label: str, *, into: bool) -> Places:
+    """Of tests those in the language. Of examples those that are learned from: a model is chosen by the validation
+    examples of the source language alone.
+    """
+    column = "split" if into else "language"
+    values = np.array(rows.read(0, len(rows), [column])[column].to_pylist())
+    found: Places = np.flatnonzero(values == ("train" if into else label))
+    return found
 
 
 class _Translate:
     def __init__(
         self,
         rows: Rows,
-        places: dict[str, list[int]],
+        places: dict[str, Places],
         ways: dict[str, Way],
         spec: TranslatorSpec,
         into: bool,
@@ -77,7 +85,7 @@ class _Translate:
         self.aligner = words.open(placed) if words else None
 
     def __call__(self, step: str, part: Part) -> tuple[pa.Table, int]:
-        way, places = self.ways[step], self.places[step][part.start : part.stop]
+        way, places = self.ways[step], self.places[step][part.start : part.stop].tolist()
         first, last = min(places, default=0), max(places, default=-1)
         read = self.rows.read(first, last + 1).to_pylist()
         given = [read[place - first] for place in places]

@@ -32,6 +32,8 @@ def like(task: str, logits: Tensor, taught: Tensor, there: Tensor) -> Tensor:
     """
     if task == "regression":
         return (logits[:, 0].float() - taught[:, 0].float()).square()
+    width = min(logits.shape[1], taught.shape[1])  # a tokenizer may have made nothing of the last word
+    logits, taught, there = logits[:, :width], taught[:, :width], there[:, :width]
     log_s, log_t = logits.float().log_softmax(-1), taught.float().log_softmax(-1)
     found = (log_t.exp() * (log_t - log_s)).sum(-1)
     if task == "choice":

@@ -69,6 +69,11 @@ class StackConfig(PretrainedConfig):
         super().__init__(**kwargs)
 
     @property
+    def edges(self) -> bool:
+        """Whether special places are pooled with a text: a choice or a word has only its own."""
+        return self.special and self.task not in ("choice", "tokens")
+
+    @property
     def outputs(self) -> int:
         """Numbers that the head gives for what is pooled: a label each, or one alone."""
         return 1 if self.task in ("choice", "regression") else len(self.labels or ())

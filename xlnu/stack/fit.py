@@ -21,6 +21,7 @@ THRESHOLD = 0.7  # of a unit's own token: what rouses it
 NOISE = 0.2  # on the states that the second layer is fitted to: a foreign word lies beside its translation
 RIDGE = 1e-2
 TOKENS = 4096  # computed at once
+MATCHES = 200_000  # are enough: some hundred for each of the commonest tokens, and 3 GB at 4,096 numbers each
 
 
 @torch.no_grad()
@@ -49,6 +50,8 @@ def _pairs(model: StackModel, encoder: Reader, llm: Reader, texts: Sequence[str]
     x, kinds = list[Tensor](), list[int]()
     device = next(model.fusion.parameters()).device
     for some in batches([len(one.ids) for one in rows], TOKENS):
+        if len(kinds) >= MATCHES:
+            break
         states = _states(model, [rows[i] for i in some], encoder.pad, device)
         for row, i in enumerate(some):
             places = [before + ours for ours, _ in matches[i]]

@@ -4,6 +4,7 @@ The segments of an example are put together as the configuration says (a pair wi
 its numbered choices), tokenised once, and a token belongs to the segment whose characters it holds.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -98,9 +99,8 @@ class Reader:
     def read(self, examples: Sequence[Segments], languages: Sequence[Language | str]) -> list[Tokens]:
         """An entry each. The ids are all there are: who has a limit looks at their number."""
         made = [put_together(segments, self.config) for segments in examples]
-        around = self.config.special and self.config.task not in ("choice", "tokens")
         return [
-            _framed(Tokens(ids, groups, len(spans)), self.begin(language), self._end, int(around))
+            _framed(Tokens(ids, groups, len(spans)), self.begin(language), self._end, int(self.config.edges))
             for (ids, groups), (_, spans), language in zip(self._tokens(made), made, languages, strict=True)
         ]
 
@@ -159,9 +159,15 @@ def same_tokens(ours: Any, theirs: Any, text: str) -> list[tuple[int, int]]:
         tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
         for tokenizer in (ours, theirs)
     )
-    where = {_shown(text, span): at for at, span in enumerate(other)}
-    shown = ((at, _shown(text, span)) for at, span in enumerate(one))
-    return [(at, where[span]) for at, span in shown if span in where and span[0] < span[1]]
+    ours_at, theirs_at = (_places(text, spans) for spans in (one, other))
+    return [(at, theirs_at[span]) for span, at in ours_at.items() if span in theirs_at]
+
+
+def _places(text: str, spans: Sequence[Span]) -> dict[Span, int]:
+    """Of each stretch of text the one token that holds it; none of a character that is several tokens, as bytes."""
+    shown = [_shown(text, span) for span in spans]
+    counts = Counter(shown)
+    return {span: at for at, span in enumerate(shown) if counts[span] == 1 and span[0] < span[1]}
 
 
 def _shown(text: str, span: Span) -> Span:

@@ -141,7 +141,7 @@ class StackModel(PreTrainedModel):  # type: ignore[no-untyped-call]
             seen[rows, end] = False
         groups = groups.masked_fill(~seen, 0)
         if self.fusion.tail:
-            vectors, seen, groups = _behind(vectors, seen, groups, self.fusion.behind(), config.special)
+            vectors, seen, groups = _behind(vectors, seen, groups, self.fusion.behind(), config.edges)
         return vectors, seen, groups
 
     def _joined(

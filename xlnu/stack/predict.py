@@ -21,6 +21,7 @@ from xlnu.stack.parents import folder_of as folder_of_parent
 from xlnu.transfer.segment import split
 
 BATCH_TOKENS = 8192
+OUTSIDE = "O"  # the label of words in no span
 PROCESSORS_TOKENS = 512  # as fast a token as 8192 are, and less of them is padding; see bench/stacking.py
 
 
@@ -115,10 +116,14 @@ class Predictor:
         if not self.config.task:
             return torch.empty(0)
         head = self.model.head.weight
-        there = torch.ones((1, len(whole)), dtype=torch.bool, device=head.device)
-        said = self.model.answer(whole[None].to(head.device), there)
+        there = whole.abs().sum(-1) > 0
+        said = self.model.answer(whole[None].to(head.device), there[None].to(head.device))
         assert said is not None
         logits = said[0].cpu()
+        if self.config.task == "tokens" and OUTSIDE in (self.config.labels or ()):
+            logits[~there, self.config.labels.index(OUTSIDE)] = (
+                1.0  # a word of which nothing was read is in no span
+            )
         return logits if self.config.task in ("choice", "tokens", "regression") else logits[0]
 
     def _windows(self, examples: Sequence[Segments], languages: Sequence[Language | str]) -> list[list[Tokens]]:
@@ -137,12 +142,13 @@ class Predictor:
         known = language if isinstance(language, Language) else resolve(language)
         pieces = split(segments[0], known)
         sentences = ["".join(pieces[i : i + 2]) for i in range(1, len(pieces), 2)]
+        sentences[:1] = [pieces[0] + one for one in sentences[:1]]
         return self._grown([[one] for one in sentences], list(segments[1:]), language, whole)
 
     def _grown(
         self, units: list[list[str]], rest: list[str], language: Language | str, whole: Tokens
     ) -> list[Tokens]:
-        """Runs of units that fit; a unit that alone does not is read as it is, up to its last token that fits."""
+        """Runs of units that fit; one that alone does not is cut at its end, and what follows it stays."""
         words, found, at = self.config.task == "tokens", list[Tokens](), 0
         while at < len(units):
             low, high = 1, len(units) - at
@@ -151,9 +157,20 @@ class Predictor:
                 fits = len(self._of(units[at : at + middle], rest, language, words).ids) <= self.config.length
                 low, high = (middle, high) if fits else (low, middle - 1)
             made = self._of(units[at : at + low], rest, language, words)
+            if rest and len(made.ids) > self.config.length:
+                made = self._of([[self._head(units[at][0], rest, language)]], rest, language, words)
             found.append(_shortened(made, self.config.length))
             at += low
         return found or [_shortened(whole, self.config.length)]
+
+    def _head(self, text: str, rest: list[str], language: Language | str) -> str:
+        """As much of a text as fits with what follows."""
+        low, high = 0, len(text)
+        while low < high:
+            middle = (low + high + 1) // 2
+            fits = len(self._of([[text[:middle]]], rest, language, False).ids) <= self.config.length
+            low, high = (middle, high) if fits else (low, middle - 1)
+        return text[:low]
 
     def _of(self, units: list[list[str]], rest: list[str], language: Language | str, words: bool) -> Tokens:
         flat = [one for unit in units for one in unit]
