@@ -30,5 +30,11 @@ def test_a_plan_measures_nothing(tmp_path: Path) -> None:
     done = subprocess.run([*BENCH, "--plan"], cwd=tmp_path, capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     assert lines[:2] == ["startup: import against bare interpreter", "startup: help against eager imports"]
-    assert {line.partition(":")[0] for line in lines} == {"startup", "translation", "scoring", "training"}
+    assert {line.partition(":")[0] for line in lines} == {
+        "startup",
+        "translation",
+        "scoring",
+        "training",
+        "stacking",
+    }
     assert list(tmp_path.iterdir()) == []

@@ -272,6 +272,7 @@ def test_the_modes_are_those_of_the_design() -> None:
     assert typing.get_args(Mode) == (
         "before", "sdrrl", "sft", "translate_sft", "no_switch", "no_parallel", "no_filter",
         "stacked", "zero_shot", "encoder", "translate_test", "translate_train", "ensemble", "router",
+        "stage1_labels", "stage2_only",
     )  # fmt: skip
     assert typing.get_args(Seen) == ("source", "target")
     assert typing.get_args(Resource) == ("source", "high", "mid", "low")

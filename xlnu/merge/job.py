@@ -122,6 +122,12 @@ def _once(run: Run, inputs: dict[str, Any], make: Callable[[Path], dict[str, Any
 
 def _open(config: MergeConfig) -> dict[str, Parent]:
     names = {"language": config.language, "task": config.task}
+    for name, value in names.items():
+        if not value:
+            raise UserError(
+                f"{name}: must be given, as {name}=VALUE; the expert of the {name}, of the same architecture as "
+                "the other; or stack=DIR alone"
+            )
     if config.method == "adaptive":
         if not config.base:
             raise UserError("base: adaptive needs the model that both experts were fine-tuned from: base=FOLDER")
