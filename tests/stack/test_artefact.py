@@ -26,11 +26,12 @@ from transformers import (
 import xlnu
 from tests.stack.stacks import FAMILIES, TEXTS, llm, reader, stack
 from xlnu.errors import UserError
-from xlnu.mtllm.trained import save, with_lora
+from xlnu.mtllm.trained import save
 from xlnu.stack import artefact
 from xlnu.stack.inputs import padded
 from xlnu.stack.model import StackModel
 from xlnu.tiny.build import Built
+from xlnu.train import tuned
 from xlnu.train.tuned import LoraConfig
 
 AUTO: Any = AutoModel
@@ -63,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def adapted(model: StackModel) -> StackModel:
     """With a LoRA, none of whose weights is 0."""
-    model.llm = with_lora(model.llm, LoraConfig(rank=4), "align")
+    model.llm = tuned.adapted(model.llm, LoraConfig(rank=4), "align", "FEATURE_EXTRACTION")
     for name, one in model.named_parameters():
         if "lora_" in name:
             torch.nn.init.normal_(one, std=0.1)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from xlnu.manifest import CARD
 from xlnu.steps import Writer
-from xlnu.train.tuned import LoraConfig, dtype
+from xlnu.train import tuned
+from xlnu.train.tuned import dtype
 
 if TYPE_CHECKING:
     from xlnu.mtllm.recipes import Training
@@ -42,31 +43,12 @@ def _learning(model: "StackModel", recipe: "Training", *, adapted: bool) -> None
     """Which weights are learned: the LLM's adapter, the fusion, a head that is no teacher's. Never the parents'."""
     model.requires_grad_(False)
     if model.llm is not None and recipe.lora is not None and not adapted:
-        model.llm = with_lora(model.llm, recipe.lora, recipe.key)
+        model.llm = tuned.adapted(model.llm, recipe.lora, recipe.key, "FEATURE_EXTRACTION")
     for name, one in model.named_parameters():
         of_adapter = name.startswith("llm.") and "lora_" in name
         of_fusion = name.startswith("fusion.") and recipe.fusion_scale > 0
         of_head = name.startswith("head.") and recipe.head is None
         one.requires_grad_(of_adapter or of_fusion or of_head)
-
-
-def with_lora(llm: Any, lora: LoraConfig, key: str) -> Any:
-    import peft
-
-    from xlnu.errors import UserError
-
-    targets: Any = lora.targets[0] if lora.targets == ["all-linear"] else lora.targets
-    config = peft.LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,  # type: ignore[arg-type]
-        lora_dropout=lora.dropout,
-        target_modules=targets,
-        task_type=peft.TaskType.FEATURE_EXTRACTION,
-    )
-    try:
-        return peft.get_peft_model(llm, config)
-    except ValueError as error:
-        raise UserError(f"{key}.lora.targets: {' '.join(str(error).split())[:300]}") from None
 
 
 @dataclass(frozen=True)

@@ -66,8 +66,8 @@ def separates(model: Any) -> bool:
     return torch.equal(*said)
 
 
-def adapted(model: Any, lora: LoraConfig, key: str = "train") -> Any:
-    """`key`: the section that the settings stand in."""
+def adapted(model: Any, lora: LoraConfig, key: str = "train", kind: str = "CAUSAL_LM") -> Any:
+    """`key`: the section that the settings stand in; `kind`: of the model, as peft names it."""
     import peft
 
     targets: Any = lora.targets[0] if lora.targets == ["all-linear"] else lora.targets
@@ -76,7 +76,7 @@ def adapted(model: Any, lora: LoraConfig, key: str = "train") -> Any:
         lora_alpha=lora.alpha,  # type: ignore[arg-type]
         lora_dropout=lora.dropout,
         target_modules=targets,
-        task_type=peft.TaskType.CAUSAL_LM,
+        task_type=peft.TaskType(kind),
     )
     try:
         return peft.get_peft_model(model, config)
