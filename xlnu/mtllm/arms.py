@@ -29,7 +29,9 @@ class Asked:
 
 @dataclass
 class Arms:
-    """Of one task and one fusion. `shared`: what no fusion changes is made as well."""
+    """Of one task and one fusion. `shared`: what is not for every fusion is made as well, baselines and the stack
+    without a part of its training.
+    """
 
     config: Settings
     built: Built
@@ -43,19 +45,20 @@ class Arms:
     mt: Mt | None
     add: Callable[[Step], Step]
     trained: Callable[[str, Step], Step]
+    modes: Sequence[Mode]
     shared: bool
 
     def all(self) -> list[Asked]:
         made: dict[Mode, Callable[[], tuple[Step, list[Step]]]] = {
             "stacked": lambda: (self._stack(), [self.tests]),
-            "stage2_only": lambda: (self._distilled("distilled_alone", self.initial), [self.tests]),
-            "stage1_labels": lambda: (
-                self._labels("labelled", self.aligned, self.data, key="distil"),
-                [self.tests],
-            ),
         }
         if self.shared:
             made |= {
+                "stage2_only": lambda: (self._distilled("distilled_alone", self.initial), [self.tests]),
+                "stage1_labels": lambda: (
+                    self._labels("labelled", self.aligned, self.data, key="distil"),
+                    [self.tests],
+                ),
                 "zero_shot": lambda: (self.teacher, [self.tests]),
                 "encoder": lambda: (self._labels("encoder", self._alone("encoder"), self.data), [self.tests]),
                 "translate_test": lambda: (self.teacher, self._translated("tests", self.tests, into=False)),
@@ -66,9 +69,9 @@ class Arms:
             }
         asked = dict[Mode, Asked]()
         for mode, make in made.items():
-            if mode in self.config.modes:
+            if mode in self.modes:
                 asked[mode] = self._ask(mode, *make())
-        if self.shared and "ensemble" in self.config.modes:
+        if self.shared and "ensemble" in self.modes:
             one, other = (asked[mode].step for mode in TOGETHER)
             both = self.add(said.ensemble(f"said_{self.task.name}_ensemble", one, other, self.task))
             asked["ensemble"] = Asked(self.task, "ensemble", None, both, None)

@@ -136,7 +136,7 @@ class Built:
     ) -> Step:
         """A step that trains the result of another. `key`: of the settings, in what is said of them."""
         loop.check(config, key)
-        made = _Made(self, config, key, goal, task, weights or Weights(), start, data, head, embeddings, view)
+        made = Made(self, config, key, goal, task, weights or Weights(), start, data, head, embeddings, view)
         inputs = tuple(step for step in (start, *data, head, embeddings) if step)
         about = loop.about(config) | {
             **self.parents.identity,
@@ -154,7 +154,7 @@ class Built:
 
 
 @dataclass(frozen=True)
-class _Made:
+class Made:
     """One training, and how it is run."""
 
     built: Built
@@ -174,7 +174,7 @@ class _Made:
         connect(work.task.display)
         placed = place(config.pool)
         loop.check_shares(config, placed.actors, self.key)
-        recipe = self._recipe(work)
+        recipe = self.recipe(work)
         logs = self.built.logs / work.write_part.address if self.built.logs else None
         made = workers.train(work, workers.job(recipe, config, placed, self.key), placed, config.keep, logs)
         wanted = trained.Wanted(
@@ -196,7 +196,7 @@ class _Made:
         found: str = json.loads((start.local() / "config.json").read_text())["view"]
         return found
 
-    def _recipe(self, work: Work) -> Training:
+    def recipe(self, work: Work) -> Training:
         config, start = self.config, work.inputs[self.start.name].files()
         part = "llm" if self._view(start) == "llm" else "encoder"
         tables = {}

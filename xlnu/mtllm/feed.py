@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from xlnu.errors import Halt
@@ -130,13 +131,7 @@ class Feed:
 
     def _micro(self, numbers: list[int]) -> Micro:
         rows = [self._row(self.held, number) for number in numbers]
-        embeddings = [self._row(self.taught, number) for number in numbers] if self.taught else []
-        for row, embedding in zip(rows, embeddings, strict=False):
-            if (row["id"], row["content"]) != (embedding["id"], embedding["content"]):
-                raise Halt(
-                    f"{row['id']}: its embedding is of another text; delete the step embeddings and run again"
-                )
-        taught = self._taught([one["embedding"] for one in embeddings]) if embeddings else None
+        taught = self._taught(self.taught, rows, numbers) if self.taught else None
         sides = [self._side(rows, part, pad) for part, pad in zip(("encoder", "llm"), self.share.pads, strict=True)]
         names = [row["id"] for row in rows]
         return Micro(names, sides[0], sides[1], self._gold(rows), self._same(rows), taught, len(rows))
@@ -152,11 +147,16 @@ class Feed:
         return torch.tensor(found, dtype=torch.long, device=self.share.device).view(-1, 3).T
 
     def _row(self, held: Held, number: int) -> dict[str, Any]:
-        ends = held.rows.ends
-        file = bisect_right(ends, number)
-        at = number - (ends[file - 1] if file else 0)
-        found: dict[str, Any] = held.slice(file, at, at + 1).to_pylist()[0]
+        found: dict[str, Any] = _slice(held, number).to_pylist()[0]
         return found
+
+    def _embedding(self, held: Held, row: dict[str, Any], number: int) -> "np.ndarray[Any, Any]":
+        """Never as Python's numbers: a state has thousands."""
+        found = _slice(held, number)
+        if (row["id"], row["content"]) != (found["id"][0].as_py(), found["content"][0].as_py()):
+            raise Halt(f"{row['id']}: its embedding is of another text; delete the step embeddings and run again")
+        states: np.ndarray[Any, Any] = found["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        return states.astype(np.float32)
 
     def _side(self, rows: list[dict[str, Any]], part: str, pad: int) -> "dict[str, torch.Tensor]":
         from xlnu.stack.inputs import Tokens, padded
@@ -175,12 +175,20 @@ class Feed:
             gold[i, : len(row["gold"])] = torch.tensor(row["gold"], dtype=gold.dtype)
         return gold.to(self.share.device)
 
-    def _taught(self, embeddings: list[list[float]]) -> "torch.Tensor":
+    def _taught(self, held: Held, rows: list[dict[str, Any]], numbers: list[int]) -> "torch.Tensor":
         import torch
 
+        embeddings = [self._embedding(held, *pair) for pair in zip(rows, numbers, strict=True)]
         most = max(len(one) for one in embeddings) // self.width
         taught = torch.zeros(len(embeddings), most, self.width)
         for i, one in enumerate(embeddings):
-            states = torch.tensor(np.asarray(one, dtype=np.float32)).view(-1, self.width)
+            states = torch.from_numpy(one).view(-1, self.width)
             taught[i, : len(states)] = states
         return taught.to(self.share.device)
+
+
+def _slice(held: Held, number: int) -> pa.Table:
+    """The row of this number, of all files together."""
+    file = bisect_right(held.rows.ends, number)
+    at = number - (held.rows.ends[file - 1] if file else 0)
+    return held.slice(file, at, at + 1)

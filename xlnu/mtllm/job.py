@@ -18,7 +18,7 @@ from xlnu.mtllm.claims import claims
 from xlnu.mtllm.parts import StackSettings, check, parents, suits
 from xlnu.mtllm.recipes import Goal, Weights
 from xlnu.mtllm.scores import Said
-from xlnu.mtllm.settings import TOGETHER, MtllmConfig, Settings
+from xlnu.mtllm.settings import MAIN, TOGETHER, Mode, MtllmConfig, Settings
 from xlnu.mtllm.tables import Cost, tables
 from xlnu.mtllm.tasks import Task
 from xlnu.report.document import Score
@@ -52,7 +52,8 @@ class _Trial:
         if "ensemble" in config.modes:
             config.modes = [*dict.fromkeys([*config.modes, *TOGETHER])]
         self.parents = parents(config.encoder, config.llm)
-        suits(self.parents, config.stack, [self.source, *self.languages])
+        span = config.align.on and config.align.span > 0
+        suits(self.parents, config.stack, [self.source, *self.languages], span=span)
         if not (self.run.plan or os.environ.get("RAY_ADDRESS")):
             for key in ("map", "align", "teacher", "distil"):
                 plan.suits(getattr(config, key), plan.here(getattr(config, key).pool), key)
@@ -68,9 +69,11 @@ class _Trial:
             built = Built(self.parents, settings, self.source, logs, self._card)
             initial, aligned = self._aligned(built)
             for task in found:
+                if number and not self._ablated(task):
+                    continue
                 arms = Arms(
                     config, built, task, self.source, self.languages, *asking[task.name], initial, aligned, mt,
-                    self._add, self._trained, shared=number == 0,
+                    self._add, self._trained, self._modes(task), shared=number == 0,
                 )  # fmt: skip
                 self.asked += arms.all()
 
@@ -78,6 +81,9 @@ class _Trial:
         config = self.config
         if self.source.label in {one.label for one in self.languages}:
             raise UserError(f"languages: {self.source.label} is the source, which is tested anyway; leave it out")
+        odd = [name for name in config.ablate if name not in config.tasks.format]
+        if odd:
+            raise UserError(f"ablate: {odd[0]!r} is no task of tasks.format: {', '.join(config.tasks.format)}")
         several = [task.name for task in found if task.kind in ("choice", "tokens")]
         if several and config.stack.pooling == "last":
             raise UserError(f"stack.pooling: last gives one state a text, and {several[0]} needs more; take mean")
@@ -95,6 +101,12 @@ class _Trial:
                 )
         if config.map.on and not config.map.fusion_lr:
             raise UserError("map.fusion_lr: 0 leaves this stage nothing to learn")
+
+    def _ablated(self, task: Task) -> bool:
+        return not self.config.ablate or task.name in self.config.ablate
+
+    def _modes(self, task: Task) -> list[Mode]:
+        return [mode for mode in self.config.modes if mode in MAIN or self._ablated(task)]
 
     def _mt(self) -> Mt | None:
         config = self.config

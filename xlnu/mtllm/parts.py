@@ -80,8 +80,10 @@ def parents(encoder: ParentConfig, llm: ParentConfig) -> Parents:
 FILES = ("*.json", "*.model", "*.txt", "*.jinja")  # of a checkpoint: not its weights
 
 
-def suits(parents: Parents, settings: StackSettings, languages: Sequence[Language]) -> None:
-    """Whether these models can be put together, and the encoder reads the languages: before any work."""
+def suits(parents: Parents, settings: StackSettings, languages: Sequence[Language], *, span: bool) -> None:
+    """Whether these models can be put together, and the encoder reads the languages: before any work. `span`: words
+    are to be found in both.
+    """
     from transformers import AutoConfig, AutoTokenizer
 
     from xlnu.stack.inputs import Reader
@@ -106,8 +108,12 @@ def suits(parents: Parents, settings: StackSettings, languages: Sequence[Languag
         reader.begin(language)
     if settings.code == "begin" and opened[llm].bos_token_id is None:
         raise UserError("stack.code: begin: the LLM has no token for a beginning; take keep or drop")
-    if settings.init == "least_squares" and not (opened[encoder].is_fast and opened[llm].is_fast):
-        raise UserError("stack.init: least_squares needs tokenizers that say where their tokens lie; take random")
+    if not (opened[encoder].is_fast and opened[llm].is_fast):
+        needs = "needs tokenizers that say where their tokens lie, as fast ones do"
+        if settings.init == "least_squares":
+            raise UserError(f"stack.init: least_squares {needs}; take random")
+        if span:
+            raise UserError(f"align.span: {needs}; take 0")
 
 
 def check(settings: StackSettings) -> None:

@@ -152,11 +152,15 @@ class Align(_Objective):
     """Stage 1: the stack's state of a text held against that of the LLM itself, its adapters off."""
 
     def start(self, held_out: Feed) -> None:
+        """What the teacher makes of held-out texts is the same at every look: it is kept."""
         import torch
 
+        self.kept = dict[str, torch.Tensor]()
+
         def pooled(micro: Micro) -> torch.Tensor:
-            found: torch.Tensor = self.taught(micro).pooled
-            return found[: micro.count, 0]
+            found: torch.Tensor = self.taught(micro).pooled[: micro.count, 0]
+            self.kept |= zip(micro.ids, found.cpu(), strict=True)
+            return found
 
         self.variance = spread(self.engine, held_out, pooled)
         if self.weights.span:
@@ -191,11 +195,15 @@ class Align(_Objective):
 
     def measures(self, micro: Micro) -> "dict[str, torch.Tensor]":
         """The share of variance that is not explained (FVU), and the cosine."""
+        import torch
+
         from xlnu.objectives.align import cosine, squared
 
-        taught, said = self.taught(micro).pooled, self.read(micro).pooled
-        found = {"loss": squared(said, taught, self.variance), "cosine": cosine(said, taught)}
-        return {name: values[: micro.count] for name, values in found.items()}
+        said = self.read(micro).pooled[: micro.count]
+        if not micro.count:  # computed for the others' sake
+            return {name: said.new_zeros(0) for name in ("loss", "cosine")}
+        taught = torch.stack([self.kept[name] for name in micro.ids])[:, None].to(said.device)
+        return {"loss": squared(said, taught, self.variance), "cosine": cosine(said, taught)}
 
 
 class Labels(_Objective):

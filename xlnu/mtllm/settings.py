@@ -21,6 +21,7 @@ Mode = Literal[
     "stage2_only",
 ]  # fmt: skip
 
+MAIN: tuple[Mode, ...] = ("stacked", "zero_shot", "encoder", "translate_test")
 TOGETHER: tuple[Mode, Mode] = ("translate_train", "translate_test")  # what an ensemble is of
 
 
@@ -50,6 +51,10 @@ class Settings:
         "stack without a part of its training",
     )
     fusions: list[Fusion] = setting([], "of the mode stacked, one after another; empty: stack.fusion")
+    ablate: list[str] = setting(
+        [], "tasks that all modes and fusions are for; of the others stacked, with the first fusion, zero_shot, "
+        "encoder and translate_test, if they are among the modes, are made. Empty: all tasks"
+    )  # fmt: skip
     licences: dict[str, str] = setting(
         {}, "for the cards, of what states none itself: {encoder: CC-BY-NC-4.0, texts: ODC-By}"
     )
