@@ -15,7 +15,7 @@ help: ## what there is
 demo: venv ## run the main job on the embedded default; leaves runs/demo/report.html
 	@$(PY) jobs/demo.py
 
-study: venv ## SDRRL with baselines and ablations over three seeds; leaves runs/study/report.html
+study: venv ## both methods, their baselines and ablations over three seeds; leaves runs/study/report.html
 	@$(PY) jobs/study.py
 
 test: lint ## lint, types and all tests

@@ -69,6 +69,30 @@ def test_it_leaves_a_stack_and_its_scores_beside_the_baselines(tiny: Built, tmp_
     assert "distilled_topic: done, " in other.stderr
 
 
+def test_only_tasks_that_are_ablated_have_every_mode_and_fusion(tiny: Built, tmp_path: Path) -> None:
+    topic, mood = "tiny:data/topic/{language}", "tiny:data/sentiment"
+    both = [
+        "tasks.format={topic: sib200, mood: nusax}",
+        f"tasks.train={{topic: '{topic}/train.tsv', mood: '{mood}/english/train.csv'}}",
+        f"tasks.validation={{topic: '{topic}/dev.tsv', mood: '{mood}/english/valid.csv'}}",
+        f"tasks.test={{topic: '{topic}/test.tsv', mood: '{mood}/{{name}}/test.csv'}}",
+        "modes=[stacked,encoder,stage2_only]", "fusions=[mlp,linear]",
+    ]  # fmt: skip
+    planned = {}
+    for ablate in ("[topic]", "[]"):
+        done = run(tmp_path, tiny, *both, f"ablate={ablate}", "--plan")
+        assert done.returncode == 0, done.stderr
+        names = [line.split()[0] for line in done.stdout.splitlines()]
+        planned[ablate] = {
+            f"{name}_{task}": names.count(f"{name}_{task}")
+            for task in ("topic", "mood")
+            for name in ("distilled", "distilled_alone", "encoder")
+        }
+    once = {"distilled_topic": 2, "distilled_alone_topic": 1, "encoder_topic": 1}
+    assert planned["[topic]"] == once | {"distilled_mood": 1, "distilled_alone_mood": 0, "encoder_mood": 1}
+    assert planned["[]"] == once | {"distilled_mood": 2, "distilled_alone_mood": 1, "encoder_mood": 1}
+
+
 def test_what_cannot_be_is_said_before_any_work(tiny: Built, tmp_path: Path) -> None:
     for settings, message in (
         (
@@ -79,6 +103,7 @@ def test_what_cannot_be_is_said_before_any_work(tiny: Built, tmp_path: Path) -> 
         (["texts.path=''"], "mtllm: texts.path: must be given: unlabeled text in the source language, for stage 1"),
         (["tasks.format={topic: sib201}"], "mtllm: 'sib201' is no format (did you mean sib200?)"),
         (["tasks.test={topic: nowhere.tsv}"], "mtllm: tasks.test: topic, eng_Latn: there is no file nowhere.tsv"),
+        (["ablate=[moods]"], "mtllm: ablate: 'moods' is no task of tasks.format: topic"),
         (["distil.batch=9"], "mtllm: distil.batch: 9 cannot be shared among 1 workers, each with distil.micro=8"),
         (["encoder.model=tiny:llm"], "mtllm: encoder.model: {llm}: is a llama, and no translation model with an"),
         (["languages=[swh_Latn]"], "mtllm: swh_Latn: the encoder does not know this language; say which one it"),

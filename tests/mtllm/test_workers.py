@@ -7,16 +7,20 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import torch
 
 from tests.mtllm.worlds import parents, run, settings
+from xlnu.errors import Halt
 from xlnu.languages import resolve, resolve_all
 from xlnu.mtllm import bitext, embed, feed, tasks, texts, tokens, trained
 from xlnu.mtllm.build import Built, Made
 from xlnu.mtllm.recipes import Goal, Training, Weights
+from xlnu.mtllm.schemas import TOKENS
 from xlnu.spread import Placed
-from xlnu.steps import Step, Work
+from xlnu.steps import Part, Rows, Step, Work, Writer
+from xlnu.store import Store
 from xlnu.tiny.build import Built as TinyBuilt
 from xlnu.train import state, workers
 from xlnu.train.loop import Progress, fit
@@ -131,7 +135,7 @@ def plain(one: One) -> tuple[list[float], dict[str, torch.Tensor], dict[str, flo
         model.train()
         (micro,) = running.data.micros(step)
         loss = running.objective.losses(micro).mean()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], config.clip)
         optimizer.step()
         optimizer.zero_grad()
@@ -168,6 +172,17 @@ def _worker(rank: int, world: int, port: int, out: Path, stages: dict[Goal, One]
                 state.save(engine, place, rank, world, dataclasses.asdict(now))
 
             fit(engine, running, job.pace, Progress(), checkpoint, lambda _: None)
+
+
+def test_no_word_that_both_tokenizers_have_whole_is_told_as_such(stages: dict[Goal, One], tmp_path: Path) -> None:
+    recipe, rows = stages["align"].recipe, stages["align"].recipe.held_out.rows
+    none = [row | {"encoder_at": [], "llm_at": []} for row in rows.read(0, len(rows)).to_pylist()]
+    store = Store(str(tmp_path))
+    Writer(store, "none")(Part(0, 0, len(none)), pa.Table.from_pylist(none, schema=TOKENS))
+    blank = Rows(store, (f"{store.root}/none/000000.parquet",), (len(none),), rejected=True)
+    held_out = dataclasses.replace(recipe.held_out, rows=blank)
+    with pytest.raises(Halt, match=r"align\.span: no word of the held-out texts is one token in both"):
+        dataclasses.replace(recipe, held_out=held_out).running(Plain(recipe.model()), 0, 1, BATCH)
 
 
 @pytest.fixture(scope="module")

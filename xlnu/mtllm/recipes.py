@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from xlnu.errors import Halt
 from xlnu.mtllm.feed import Feed, Micro, Share, Table
 from xlnu.mtllm.parts import Parents
 from xlnu.steps import Files
@@ -289,7 +290,10 @@ def spread(engine: Any, held_out: Feed, states: "Callable[[Micro], torch.Tensor]
     sums = found.sums()
     if dist.is_initialized():
         dist.all_reduce(sums)
-    return Spread.of(sums).variance()
+    made = Spread.of(sums)
+    if not made.count:  # of texts there always is a state, of single words there may be none
+        raise Halt("align.span: no word of the held-out texts is one token in both tokenizers; take 0")
+    return made.variance()
 
 
 @contextmanager
