@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import os
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pytest
 import torch
 
 from tests.mtllm.worlds import parents, run, settings
+from tests.train.spawned import spawn
 from xlnu.errors import Halt
 from xlnu.languages import resolve, resolve_all
 from xlnu.mtllm import bitext, embed, feed, tasks, texts, tokens, trained
@@ -26,7 +25,7 @@ from xlnu.train import state, workers
 from xlnu.train.loop import Progress, fit
 from xlnu.train.order import Order
 from xlnu.train.schedule import share
-from xlnu.train.zero import Stage, ZeroConfig, compile_nothing
+from xlnu.train.zero import Stage, ZeroConfig
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -152,14 +151,7 @@ def plain(one: One) -> tuple[list[float], dict[str, torch.Tensor], dict[str, flo
     return losses, weights, {name: value / count for name, value in sums.items()}
 
 
-def _worker(rank: int, world: int, port: int, out: Path, stages: dict[Goal, One]) -> None:
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "DS_ACCELERATOR": "cpu"}
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
-    import deepspeed
-
-    torch.set_num_threads(1)
-    compile_nothing()
-    deepspeed.init_distributed("gloo")
+def learn(rank: int, world: int, out: Path, stages: dict[Goal, One]) -> None:
     for goal, one in stages.items():
         for stage in STAGES[goal]:
             config = dataclasses.replace(one.config, zero=ZeroConfig(stage))
@@ -188,11 +180,7 @@ def test_no_word_that_both_tokenizers_have_whole_is_told_as_such(stages: dict[Go
 @pytest.fixture(scope="module")
 def results(stages: dict[Goal, One], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("shared")
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    spawning: Any = torch.multiprocessing
-    spawning.spawn(_worker, (2, port, out, stages), nprocs=2)
+    spawn(2, learn, out, stages)
     return out
 
 

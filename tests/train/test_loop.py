@@ -1,15 +1,13 @@
 """The loop under DeepSpeed on two workers, held against a plain loop in PyTorch on the same packs."""
 
 import dataclasses
-import os
-import socket
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests.train.spawned import spawn
 from tests.train.worlds import packs
 from xlnu.tiny.build import Built
 from xlnu.train import state
@@ -20,7 +18,7 @@ from xlnu.train.order import Order
 from xlnu.train.packs import Index
 from xlnu.train.schedule import share
 from xlnu.train.tuned import LoraConfig, Numbers, load
-from xlnu.train.zero import ZeroConfig, compile_nothing, configuration
+from xlnu.train.zero import ZeroConfig, configuration
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -132,24 +130,9 @@ def run(
         torch.save(norms, world.out / out / "norms")
 
 
-def _worker(rank: int, workers: int, port: int, world: World, runs: Sequence[tuple[Any, ...]]) -> None:
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "DS_ACCELERATOR": "cpu"}
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(workers)}
-    import deepspeed
-
-    torch.set_num_threads(1)
-    compile_nothing()
-    deepspeed.init_distributed("gloo")
+def run_all(rank: int, workers: int, world: World, *runs: tuple[Any, ...]) -> None:
     for one in runs:
         run(rank, workers, world, *one)
-
-
-def spawn(workers: int, world: World, *runs: tuple[Any, ...]) -> None:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    spawning: Any = torch.multiprocessing
-    spawning.spawn(_worker, (workers, port, world, runs), nprocs=workers)
 
 
 def losses(world: World, out: str, what: str = "losses") -> dict[int, float]:
@@ -166,9 +149,8 @@ def weights(world: World, out: str) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def two_workers(world: World) -> World:
-    spawn(
-        2, world, *((stage, 1, f"zero{stage}") for stage in "0123"), ("2", 2, "large"), ("3", 1, "again", "zero3/6")
-    )
+    stages = ((stage, 1, f"zero{stage}") for stage in "0123")
+    spawn(2, run_all, world, *stages, ("2", 2, "large"), ("3", 1, "again", "zero3/6"))
     return world
 
 
@@ -196,8 +178,8 @@ def test_what_goes_on_from_a_checkpoint_is_the_run_undisturbed(two_workers: Worl
 def test_in_bf16_every_stage_learns_alike_and_goes_on_as_if_undisturbed(world: World) -> None:
     """Gradients of micro-batches are summed in bf16, as DeepSpeed has it: to a step's two digits it is the same."""
     stages = ("1", "2", "3")
-    spawn(2, world, *((stage, 2, f"bf16-{stage}", "", "bf16") for stage in stages))
-    spawn(2, world, *((stage, 2, f"bf16-{stage}-again", f"bf16-{stage}/6", "bf16") for stage in stages))
+    spawn(2, run_all, world, *((stage, 2, f"bf16-{stage}", "", "bf16") for stage in stages))
+    spawn(2, run_all, world, *((stage, 2, f"bf16-{stage}-again", f"bf16-{stage}/6", "bf16") for stage in stages))
     expected, *_ = plain(world)
     for stage in stages:
         found, again = losses(world, f"bf16-{stage}"), losses(world, f"bf16-{stage}-again")
@@ -208,7 +190,7 @@ def test_in_bf16_every_stage_learns_alike_and_goes_on_as_if_undisturbed(world: W
 
 
 def test_on_another_number_of_workers_and_at_another_stage_it_goes_on(two_workers: World) -> None:
-    spawn(1, two_workers, ("1", 1, "alone", "zero3/6"))
+    spawn(1, run_all, two_workers, ("1", 1, "alone", "zero3/6"))
     expected, found = losses(two_workers, "zero3"), losses(two_workers, "alone")
     assert sorted(found) == [step for step in sorted(expected) if step > 6]
     assert max(abs(expected[step] - loss) for step, loss in found.items()) < 1e-5

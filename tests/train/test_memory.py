@@ -2,9 +2,7 @@
 
 import gc
 import json
-import os
 import shutil
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, MixtralConfig
 
+from tests.train.spawned import spawn
 from xlnu.steps import Part, Rows, Writer
 from xlnu.store import Store
 from xlnu.train import memory as told
@@ -26,7 +25,7 @@ from xlnu.train.order import Order
 from xlnu.train.packs import PACKS, Index, index
 from xlnu.train.passes import ACTIVATIONS, GRADIENTS, Unknown
 from xlnu.train.tuned import LoraConfig, load
-from xlnu.train.zero import ZeroConfig, compile_nothing, configuration
+from xlnu.train.zero import ZeroConfig, configuration
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -105,14 +104,7 @@ def train(config: TrainConfig, model: str, packs: Index, out: Path, rank: int, w
     fit(engine, running, pace, Progress(), checkpoint, lambda _: None)
 
 
-def measure(rank: int, workers: int, port: int, folder: Path, cases: dict[str, TrainConfig]) -> None:
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "DS_ACCELERATOR": "cpu"}
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(workers)}
-    import deepspeed
-
-    torch.set_num_threads(1)
-    compile_nothing()
-    deepspeed.init_distributed("gloo")
+def measure(rank: int, workers: int, folder: Path, cases: dict[str, TrainConfig]) -> None:
     for name, config in cases.items():
         packs = full_packs(folder / f"{name}-{rank}", config)
         train(config, str(folder / f"64-{config.numbers}"), packs, folder / f"out-{rank}", rank, workers)
@@ -130,7 +122,6 @@ def peaks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     freed. What glibc keeps of freed memory comes on top, in workers on processors.
     """
     folder, found = tmp_path_factory.mktemp("peaks"), dict[str, float]()
-    spawning: Any = torch.multiprocessing
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MALLOC_ARENA_MAX", "1")
         patch.setenv("MALLOC_MMAP_THRESHOLD_", "65536")
@@ -138,10 +129,7 @@ def peaks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
             for config in cases.values():
                 for shape in (TINY, MODEL):
                     written(folder, shape, config)
-            with socket.socket() as one:
-                one.bind(("127.0.0.1", 0))
-                port = one.getsockname()[1]
-            spawning.spawn(measure, (workers, port, folder, cases), nprocs=workers)
+            spawn(workers, measure, folder, cases)
             for name in cases:
                 files = [folder / f"{name}-{rank}.json" for rank in range(workers)]
                 found[name] = max(json.loads(file.read_text()) for file in files)

@@ -4,8 +4,6 @@ more than a loss that is measured.
 
 import dataclasses
 import json
-import os
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 import torch
 
 from tests.train.regressions import HELD_OUT, SCALES, Net, Regression, Shares, Squares, numbers
+from tests.train.spawned import spawn
 from xlnu import steps
 from xlnu.errors import UserError
 from xlnu.progress import Display
@@ -23,7 +22,7 @@ from xlnu.train import state, workers
 from xlnu.train.config import LoopConfig, check, check_shares
 from xlnu.train.loop import Diverged, Progress, fit, step_of_nothing
 from xlnu.train.schedule import share
-from xlnu.train.zero import Stage, ZeroConfig, compile_nothing
+from xlnu.train.zero import Stage, ZeroConfig
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -83,14 +82,7 @@ def run(rank: int, world: int, out: Path, stage: Stage, start: str) -> None:
     fit(engine, running, job.pace, progress, checkpoint, lambda _: None)
 
 
-def _worker(rank: int, world: int, port: int, out: Path, stages: str) -> None:
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "DS_ACCELERATOR": "cpu"}
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
-    import deepspeed
-
-    torch.set_num_threads(1)
-    compile_nothing()
-    deepspeed.init_distributed("gloo")
+def run_all(rank: int, world: int, out: Path, stages: str) -> None:
     for stage in stages:
         run(rank, world, out, stage, "")  # type: ignore[arg-type]
         run(rank, world, out, stage, str(EVERY))  # type: ignore[arg-type]
@@ -99,11 +91,7 @@ def _worker(rank: int, world: int, port: int, out: Path, stages: str) -> None:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("regressions")
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    spawning: Any = torch.multiprocessing
-    spawning.spawn(_worker, (2, port, out, "0123"), nprocs=2)
+    spawn(2, run_all, out, "0123")
     return out
 
 
