@@ -20,7 +20,7 @@ import re
 import textwrap
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -302,9 +302,21 @@ def load(config_class: type[C], file: str | None = None, arguments: Iterable[str
     """The settings of a job from all their sources, checked."""
     known = {key.name: key for key in keys(config_class)}
     files = [] if file is None else _read_file(Path(file))
-    config = OmegaConf.structured(config_class)
+    sources = [*files, (COMMAND_LINE, _read_arguments(arguments, known))]
+    return typing.cast(C, _composed(OmegaConf.structured(config_class), sources, known))
+
+
+def varied(config: C, given: dict[str, Any], where: str) -> C:
+    """The same settings but for some, which are given as a file would give them."""
+    known = {key.name: key for key in keys(type(config))}
+    plain = _escaped(dataclasses.asdict(config))  # type: ignore[call-overload]
+    same = OmegaConf.merge(OmegaConf.structured(type(config)), plain)
+    return typing.cast(C, _composed(same, [(where, given)], known))
+
+
+def _composed(config: Any, sources: Sequence[tuple[str, dict[str, Any]]], known: dict[str, Key]) -> Any:
     came_from: dict[str, str] = {}
-    for where, given in [*files, (COMMAND_LINE, _read_arguments(arguments, known))]:
+    for where, given in sources:
         for name, value in _leaves(given, where, known):
             try:
                 OmegaConf.update(config, name, _as_meant(value, known[name].type), merge=False)
@@ -319,7 +331,7 @@ def load(config_class: type[C], file: str | None = None, arguments: Iterable[str
         reason = key.refuse(value)
         if reason is not None:
             raise UserError(f"{name}: got {shown(value)} ({where}); {reason}")
-    return typing.cast(C, OmegaConf.to_object(config))
+    return OmegaConf.to_object(config)
 
 
 def _resolved(config: Any, key: Key, where: str) -> Any:

@@ -69,14 +69,14 @@ def test_it_leaves_a_stack_and_its_scores_beside_the_baselines(tiny: Built, tmp_
     assert "distilled_topic: done, " in other.stderr
 
 
-def test_only_tasks_that_are_ablated_have_every_mode_and_fusion(tiny: Built, tmp_path: Path) -> None:
+def test_only_tasks_that_are_ablated_have_every_mode_and_variant(tiny: Built, tmp_path: Path) -> None:
     topic, mood = "tiny:data/topic/{language}", "tiny:data/sentiment"
     both = [
         "tasks.format={topic: sib200, mood: nusax}",
         f"tasks.train={{topic: '{topic}/train.tsv', mood: '{mood}/english/train.csv'}}",
         f"tasks.validation={{topic: '{topic}/dev.tsv', mood: '{mood}/english/valid.csv'}}",
         f"tasks.test={{topic: '{topic}/test.tsv', mood: '{mood}/{{name}}/test.csv'}}",
-        "modes=[stacked,encoder,stage2_only]", "fusions=[mlp,linear]",
+        "modes=[stacked,encoder,stage2_only]", "variants={mlp: {}, linear: {stack.fusion: linear}}",
     ]  # fmt: skip
     planned = {}
     for ablate in ("[topic]", "[]"):
@@ -103,6 +103,16 @@ def test_what_cannot_be_is_said_before_any_work(tiny: Built, tmp_path: Path) -> 
         (["texts.path=''"], "mtllm: texts.path: must be given: unlabeled text in the source language, for stage 1"),
         (["tasks.format={topic: sib201}"], "mtllm: 'sib201' is no format (did you mean sib200?)"),
         (["tasks.test={topic: nowhere.tsv}"], "mtllm: tasks.test: topic, eng_Latn: there is no file nowhere.tsv"),
+        (["variants={long: {align.epoch: 4}}"], "mtllm: align.epoch: no such key (variants.long); did you mean"),
+        (
+            ["variants={x: {teacher.lr: 1}}"],
+            "mtllm: variants.x: teacher.lr: a variant differs in stack, map, align",
+        ),
+        (["variants={x: {align.lr: 0}}"], "mtllm: align.lr: got 0 (variants.x); allowed: a number, above 0"),
+        (
+            ["variants={x: linear}"],
+            "mtllm: variants.x: is a map of settings, as {stack.fusion: linear}; {}: all as",
+        ),
         (["ablate=[moods]"], "mtllm: ablate: 'moods' is no task of tasks.format: topic"),
         (["distil.batch=9"], "mtllm: distil.batch: 9 cannot be shared among 1 workers, each with distil.micro=8"),
         (["encoder.model=tiny:llm"], "mtllm: encoder.model: {llm}: is a llama, and no translation model with an"),

@@ -1,4 +1,4 @@
-"""Claims are decided by what belongs together: one seed with itself, one fusion with itself."""
+"""Claims are decided by what belongs together: one seed with itself, one variant with itself."""
 
 import pyarrow as pa
 
@@ -11,19 +11,21 @@ from xlnu.report.document import Mode
 ENGLISH = resolve("eng_Latn")
 
 
-def said(mode: Mode, fusion: str | None, right: int, seed: int = 0) -> Said:
+def said(mode: Mode, variant: str | None, right: int, seed: int = 0) -> Said:
     rows = [
         {
-            "id": str(n), "reject": None, "task": "topic", "language": "swh_Latn", "key": str(n), "gold": [1.0],
-            "said": [float(n < right)], "logits": [], "tokens": 1,
+            "id": str(n), "reject": None, "task": "topic", "language": "swh_Latn", "key": str(n),
+            "gold": [float(n % 3)], "said": [float((n + (n >= right)) % 3)], "logits": [], "tokens": 1,
         }
         for n in range(100)
     ]  # fmt: skip
     table = pa.Table.from_pylist(rows, schema=SAID)
-    return Said("topic", "text", "sib200", mode, fusion, seed, table, ENGLISH, {"swh_Latn": "low"}, ("a", "b"))
+    return Said(
+        "topic", "text", "sib200", mode, variant, seed, table, ENGLISH, {"swh_Latn": "low"}, ("a", "b", "c")
+    )
 
 
-def test_an_ablation_is_held_against_the_stack_of_its_own_fusion() -> None:
+def test_an_ablation_is_held_against_the_stack_of_its_own_variant() -> None:
     found = claims(
         [
             said("stacked", "mlp", 90), said("stage2_only", "mlp", 90), said("stacked", "linear", 20),
@@ -44,3 +46,12 @@ def test_resource_levels_are_told_apart() -> None:
         "Topic, all target languages", "Topic, low-resource languages",
     ]  # fmt: skip
     assert [claim.holds for claim in found] == [False, False]
+
+
+def test_of_two_that_guess_neither_is_the_better() -> None:
+    found = claims([said("stacked", "mlp", 34), said("translate_test", None, 12)])[0]
+    assert found.evidence.startswith("accuracy: a difference of +0.22 (+0.1")
+    assert found.evidence.endswith("; but neither is better than always the commonest answer")
+    assert found.holds is None
+    assert claims([said("stacked", "mlp", 56), said("translate_test", None, 12)])[0].holds
+    assert claims([said("stacked", "mlp", 12), said("translate_test", None, 56)])[0].holds is False

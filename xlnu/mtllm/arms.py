@@ -22,17 +22,18 @@ class Asked:
 
     task: Task
     mode: Mode
-    fusion: str | None  # of a stack
+    variant: str | None  # of a stack
     step: Step
     model: Step | None
 
 
 @dataclass
 class Arms:
-    """Of one task and one fusion. `shared`: what is not for every fusion is made as well, baselines and the stack
-    without a part of its training.
+    """Of one task and one variant of the stack. `shared`: what is not for every variant is made as well, baselines
+    and the stack without a part of its training.
     """
 
+    variant: str
     config: Settings
     built: Built
     task: Task
@@ -136,8 +137,8 @@ class Arms:
             task=self.task,
             **more,
         )
-        fusion = f", {self.built.settings.fusion}" if key == "distil" else ""
-        return self.trained(f"{name}, {self.task.name}{fusion}", step)
+        variant = f", {self.variant}" if key == "distil" else ""
+        return self.trained(f"{name}, {self.task.name}{variant}", step)
 
     def _translated(self, name: str, rows: Step, *, into: bool) -> list[Step]:
         assert self.mt is not None
@@ -152,4 +153,4 @@ class Arms:
         name = f"said_{self.task.name}_{mode}"
         step = self.add(said.step(name, model, tests, self.config.read, self.built.parents, of))
         of_a_stack = mode in ("stacked", "stage2_only", "stage1_labels")
-        return Asked(self.task, mode, self.built.settings.fusion if of_a_stack else None, step, model)
+        return Asked(self.task, mode, self.variant if of_a_stack else None, step, model)

@@ -1,11 +1,12 @@
 """What the paper says of the stack, held against what was measured: over all target languages, and over those of
-much, some and little text apart. The numbers decide, example by example.
+much, some and little text apart. The numbers decide, example by example; but of two that are no better than
+guessing, neither is the better.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from xlnu.evaluate.statistics import Interval, interval
+from xlnu.evaluate.statistics import Examples, Interval, interval
 from xlnu.mtllm.scores import Said
 from xlnu.report.document import Claim, Mode, Resource
 
@@ -33,6 +34,7 @@ _RULES = (
     _Rule("translate-train and translate-test together are better than the former", "translate_train", *_BOTH),
     _Rule("translate-train and translate-test together are better than the latter", "translate_test", *_BOTH),
 )
+_Worth = Mapping[str, Examples]
 LEVELS: tuple[Resource | None, ...] = (None, "high", "mid", "low")
 
 
@@ -40,8 +42,8 @@ def claims(said: Sequence[Said]) -> list[Claim]:
     found = list[Claim]()
     for task in dict.fromkeys(one.task for one in said):
         some = [one for one in said if one.task == task]
-        first = next((one.fusion for one in some if one.mode == "stacked"), None)
-        some = [one for one in some if one.fusion in (None, first)]
+        first = next((one.variant for one in some if one.mode == "stacked"), None)
+        some = [one for one in some if one.variant in (None, first)]
         for rule in _RULES:
             sides = ([one for one in some if one.mode == mode] for mode in (rule.one, rule.other))
             found += _of(task, rule, *sides)
@@ -58,22 +60,34 @@ def _of(task: str, rule: _Rule, one: Sequence[Said], other: Sequence[Said]) -> I
         metric = one[0].metric.replace("_", " ")
         spread = f"{found.low:+.3g} to {found.high:+.3g}"
         evidence = f"{metric}: a difference of {found.mean:+.3g} ({spread}; {found.n:,} examples)"
+        if holds is not None and not any(_reads(some, level) for some in (one, other)):
+            holds = None
+            evidence += "; but neither is better than always the commonest answer"
         text = f"{task}, {where}: {rule.claim}."
         yield Claim(text[0].upper() + text[1:], rule.source, holds, evidence)
 
 
 def difference(one: Sequence[Said], other: Sequence[Said], level: Resource | None) -> Interval | None:
     """How much better, over the target languages of a level; None where they share nothing."""
+    pairs = [(mine, mine.values, theirs.values) for mine in one for theirs in other if theirs.seed == mine.seed]
+    return _over(pairs, level)
+
+
+def _reads(some: Sequence[Said], level: Resource | None) -> bool:
+    """Whether it is better than who answers without reading."""
+    found = _over([(each, each.values, each.guessed) for each in some], level)
+    return found is not None and found.low > 0
+
+
+def _over(pairs: Sequence[tuple[Said, _Worth, _Worth]], level: Resource | None) -> Interval | None:
     runs = []
-    for mine in one:
-        sign = -1 if mine.kind == "regression" else 1  # of an error, less is better
-        for theirs in (each for each in other if each.seed == mine.seed):
-            a, b = mine.values, theirs.values
-            labels = [
-                label
-                for label in a
-                if label in b and label != mine.source.label and level in (None, mine.resources[label])
-            ]
-            if labels:
-                runs.append([{key: sign * (a[label][key] - b[label][key]) for key in a[label]} for label in labels])
+    for said, a, b in pairs:
+        sign = -1 if said.kind == "regression" else 1  # of an error, less is better
+        labels = [
+            label
+            for label in a
+            if label in b and label != said.source.label and level in (None, said.resources[label])
+        ]
+        if labels:
+            runs.append([{key: sign * (a[label][key] - b[label][key]) for key in a[label]} for label in labels])
     return interval(runs) if runs else None

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from xlnu.config import varied
 from xlnu.errors import UserError
 from xlnu.evaluate.resources import levels
 from xlnu.languages import Language, resolve, resolve_all
@@ -48,42 +49,42 @@ class _Trial:
 
     def plan(self) -> None:
         config = self.config
-        check(config.stack)
         if "ensemble" in config.modes:
             config.modes = [*dict.fromkeys([*config.modes, *TOGETHER])]
         self.parents = parents(config.encoder, config.llm)
+        if self.source.label in {one.label for one in self.languages}:
+            raise UserError(f"languages: {self.source.label} is the source, which is tested anyway; leave it out")
+        found = tasks.found(config.tasks, self.source, self.languages)
+        odd = [name for name in config.ablate if name not in config.tasks.format]
+        if odd:
+            raise UserError(f"ablate: {odd[0]!r} is no task of tasks.format: {', '.join(config.tasks.format)}")
+        variants = _variants(config)
+        for variant in variants.values():
+            self._check(variant, found)
+        asking = {task.name: tasks.steps(config.tasks, task, self.source, self.languages) for task in found}
+        self.todo += [step for some in asking.values() for step in some]  # what cannot be read is found first
+        mt = self._mt()
+        for number, (name, variant) in enumerate(variants.items()):
+            logs = Path(self.run.folder.root, "tensorboard") if self.run.folder.local else None
+            built = Built(self.parents, variant.stack, self.source, logs, self._card)
+            initial, aligned = self._aligned(name, variant, built)
+            for task in found:
+                if number and not self._ablated(task):
+                    continue
+                arms = Arms(
+                    name, variant, built, task, self.source, self.languages, *asking[task.name], initial, aligned,
+                    mt, self._add, self._trained, self._modes(task), shared=number == 0,
+                )  # fmt: skip
+                self.asked += arms.all()
+
+    def _check(self, config: Settings, found: Sequence[Task]) -> None:
+        """Of one variant."""
+        check(config.stack)
         span = config.align.on and config.align.span > 0
         suits(self.parents, config.stack, [self.source, *self.languages], span=span)
         if not (self.run.plan or os.environ.get("RAY_ADDRESS")):
             for key in ("map", "align", "teacher", "distil"):
                 plan.suits(getattr(config, key), plan.here(getattr(config, key).pool), key)
-        found = tasks.found(config.tasks, self.source, self.languages)
-        self._check(found)
-        asking = {task.name: tasks.steps(config.tasks, task, self.source, self.languages) for task in found}
-        self.todo += [step for some in asking.values() for step in some]  # what cannot be read is found first
-        mt = self._mt()
-        for number, fusion in enumerate(config.fusions or [config.stack.fusion]):
-            settings = copy.deepcopy(config.stack)
-            settings.fusion = fusion
-            logs = Path(self.run.folder.root, "tensorboard") if self.run.folder.local else None
-            built = Built(self.parents, settings, self.source, logs, self._card)
-            initial, aligned = self._aligned(built)
-            for task in found:
-                if number and not self._ablated(task):
-                    continue
-                arms = Arms(
-                    config, built, task, self.source, self.languages, *asking[task.name], initial, aligned, mt,
-                    self._add, self._trained, self._modes(task), shared=number == 0,
-                )  # fmt: skip
-                self.asked += arms.all()
-
-    def _check(self, found: Sequence[Task]) -> None:
-        config = self.config
-        if self.source.label in {one.label for one in self.languages}:
-            raise UserError(f"languages: {self.source.label} is the source, which is tested anyway; leave it out")
-        odd = [name for name in config.ablate if name not in config.tasks.format]
-        if odd:
-            raise UserError(f"ablate: {odd[0]!r} is no task of tasks.format: {', '.join(config.tasks.format)}")
         several = [task.name for task in found if task.kind in ("choice", "tokens")]
         if several and config.stack.pooling == "last":
             raise UserError(f"stack.pooling: last gives one state a text, and {several[0]} needs more; take mean")
@@ -93,9 +94,8 @@ class _Trial:
             )
         if config.align.contrast and config.align.micro < 2:
             raise UserError("align.contrast: a text is told from those computed beside it: raise align.micro")
-        fusions = config.fusions or [config.stack.fusion]
         for key in ("map", "align", "distil"):
-            if getattr(config, key).recompute and "layer_kv" in fusions:
+            if getattr(config, key).recompute and config.stack.fusion == "layer_kv":
                 raise UserError(
                     f"{key}.recompute: layer_kv reads inside the LLM's layers, and cannot be recomputed"
                 )
@@ -128,23 +128,23 @@ class _Trial:
         self.trained[step.address] = (name, step)
         return self._add(step)
 
-    def _aligned(self, built: Built) -> tuple[Step, Step]:
-        """A fusion's stack before any training, and after all that comes before its tasks."""
-        config, settings = self.config, built.settings
+    def _aligned(self, name: str, config: Settings, built: Built) -> tuple[Step, Step]:
+        """A variant's stack before any training, and after all that comes before its tasks."""
+        settings = built.settings
         documents, unlabeled = texts.steps(config.texts, settings, self.parents, self.source)
         self._add(documents)
         initial = made = self._add(built.initial("stack", documents))
         pairs = self._pairs(settings) if config.map.on or config.align.bitext else None
         if pairs and config.map.on:
             step = built.training("mapped", config.map, "map", start=made, data=[pairs], goal="map")
-            made = self._trained(f"mapped, {settings.fusion}", step)
+            made = self._trained(f"mapped, {name}", step)
         if config.align.on and {"stacked", "stage1_labels"} & set(config.modes):
             weights = Weights(contrast=config.align.contrast, span=config.align.span)
             data = [self._add(unlabeled), *([pairs] if pairs and config.align.bitext else [])]
             step = built.training(
                 "aligned", config.align, "align", start=made, data=data, goal="align", weights=weights
             )
-            made = self._trained(f"aligned, {settings.fusion}", step)
+            made = self._trained(f"aligned, {name}", step)
         return initial, made
 
     def _pairs(self, settings: StackSettings) -> Step:
@@ -161,8 +161,8 @@ class _Trial:
         for one in self.asked:
             task, table = one.task, results[one.step.address].table()
             said = Said(
-                task.name, task.kind, task.format, one.mode, one.fusion, self.config.align.seed, table, self.source,
-                resources, task.labels,
+                task.name, task.kind, task.format, one.mode, one.variant, self.config.align.seed, table,
+                self.source, resources, task.labels,
             )  # fmt: skip
             made.append(said)
             if one.mode == "stacked" and one.model:
@@ -214,6 +214,23 @@ class Mtllm:
         models = [results[step.address] for trial in self.trials for step in trial.stacks]
         built = self.trials[0].built
         return Found(scores, held, tables(said, held, costs), models, built.report() if built else None)
+
+
+VARIED = ("stack.", "map.", "align.", "distil.")
+
+
+def _variants(config: Settings) -> dict[str, Settings]:
+    """By name. Without any: the one stack, by its fusion's."""
+    made = dict[str, Settings]()
+    for name, given in config.variants.items():
+        where = f"variants.{name}"
+        if not isinstance(given, dict):
+            raise UserError(f"{where}: is a map of settings, as {{stack.fusion: linear}}; {{}}: all as it stands")
+        odd = [key for key in given if not f"{key}.".startswith(VARIED)]
+        if odd:
+            raise UserError(f"{where}: {odd[0]}: a variant differs in stack, map, align or distil alone")
+        made[name] = varied(config, given, where)
+    return made or {config.stack.fusion: config}
 
 
 def _trial(config: Settings, seed: int | None, tiny: TinyConfig, run: Run) -> _Trial:

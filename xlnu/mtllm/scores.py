@@ -1,5 +1,6 @@
 """Numbers of what was answered: scores by task, language and mode, with intervals, and each example's."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +31,7 @@ class Said:
     kind: Kind
     benchmark: str
     mode: Mode
-    fusion: str | None
+    variant: str | None
     seed: int
     table: pa.Table
     source: Language
@@ -55,6 +56,26 @@ class Said:
                 rows.setdefault(row["language"], {})[row["key"]] = row
         return {label: dict(zip(some, self._worth([*some.values()]), strict=True)) for label, some in rows.items()}
 
+    @cached_property
+    def guessed(self) -> dict[str, Examples]:
+        """What each would be worth had nothing been read: always the answer that is most often right there. Of
+        spans that is none at all.
+        """
+        golds: dict[str, dict[str, Sequence[float]]] = {}
+        for row in self.table.to_pylist():
+            if row["reject"] is None:
+                golds.setdefault(row["language"], {})[row["key"]] = row["gold"]
+        if self._spans:
+            return {label: dict.fromkeys(some, 0.0) for label, some in golds.items()}
+        found = dict[str, Examples]()
+        for label, some in golds.items():
+            every = sorted(one for gold in some.values() for one in gold)
+            guess = every[len(every) // 2] if self.kind == "regression" else Counter(every).most_common(1)[0][0]
+            found[label] = {
+                key: _value(self.kind, {"gold": gold, "said": [guess] * len(gold)}) for key, gold in some.items()
+            }
+        return found
+
     def _worth(self, rows: Sequence[dict[str, Any]]) -> list[float]:
         if self._spans:
             return spans.worth([spans.counts(self._tags(row["said"]), self._tags(row["gold"])) for row in rows])
@@ -76,7 +97,7 @@ class Said:
                 seen="source" if label == self.source.label else "target",
                 resource=self.resources[label],
                 mode=self.mode,
-                objective=self.fusion,
+                objective=self.variant,
                 metric=self.metric,
                 value=round(made.mean, 4),
                 n=made.n,

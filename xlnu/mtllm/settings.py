@@ -1,12 +1,12 @@
 """The settings of MT-LLM's job."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from xlnu.config import section, setting
 from xlnu.evaluate.questions import Resource
 from xlnu.mtllm.build import AlignConfig, DistilConfig, MapConfig, TeacherConfig
-from xlnu.mtllm.parts import Fusion, ParentConfig, StackSettings
+from xlnu.mtllm.parts import ParentConfig, StackSettings
 from xlnu.mtllm.projected import ProjectConfig
 from xlnu.mtllm.said import ReadConfig
 from xlnu.mtllm.tasks import TasksConfig
@@ -50,9 +50,12 @@ class Settings:
         "translate_train; ensemble: these two together, each of them made too; stage1_labels, stage2_only: the "
         "stack without a part of its training",
     )
-    fusions: list[Fusion] = setting([], "of the mode stacked, one after another; empty: stack.fusion")
+    variants: dict[str, Any] = setting(
+        {}, "of the mode stacked, one after another, each by its name and what of stack, map, align and distil is "
+        "otherwise: {plain: {}, linear: {stack.fusion: linear}, long: {align.epochs: 4}}; empty: one, as it stands"
+    )  # fmt: skip
     ablate: list[str] = setting(
-        [], "tasks that all modes and fusions are for; of the others stacked, with the first fusion, zero_shot, "
+        [], "tasks that all modes and variants are for; of the others stacked, in the first variant, zero_shot, "
         "encoder and translate_test, if they are among the modes, are made. Empty: all tasks"
     )  # fmt: skip
     licences: dict[str, str] = setting(

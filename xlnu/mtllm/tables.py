@@ -59,10 +59,10 @@ def tables(said: Sequence[Said], claims: Sequence[Claim], costs: Sequence[Cost])
 
 def _by_language(said: Sequence[Said]) -> str:
     labels = list(dict.fromkeys(label for one in said for label in one.values))
-    several = len({one.fusion for one in said if one.mode == "stacked"}) > 1
+    several = len({one.variant for one in said if one.mode == "stacked"}) > 1
     arms: dict[str, list[Said]] = {}
     for one in sorted(said, key=lambda one: list(MEANING).index(one.mode)):
-        arms.setdefault(f"{one.mode} ({one.fusion})" if several and one.fusion else one.mode, []).append(one)
+        arms.setdefault(f"{one.mode} ({one.variant})" if several and one.variant else one.mode, []).append(one)
     levels = ["resource", *(said[0].resources[label] for label in labels)]
     rows = [[arm, *(_cell(group, label) for label in labels)] for arm, group in arms.items()]
     return table(["Mode"], labels, [levels, *rows])
