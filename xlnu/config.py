@@ -20,7 +20,7 @@ import re
 import textwrap
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -302,36 +302,46 @@ def load(config_class: type[C], file: str | None = None, arguments: Iterable[str
     """The settings of a job from all their sources, checked."""
     known = {key.name: key for key in keys(config_class)}
     files = [] if file is None else _read_file(Path(file))
-    sources = [*files, (COMMAND_LINE, _read_arguments(arguments, known))]
-    return typing.cast(C, _composed(OmegaConf.structured(config_class), sources, known))
+    config = OmegaConf.structured(config_class)
+    came_from: dict[str, str] = {}
+    for where, given in [*files, (COMMAND_LINE, _read_arguments(arguments, known))]:
+        came_from |= dict.fromkeys(_put(config, given, where, known), where)
+    for name, key in known.items():
+        _allowed(config, key, came_from.get(name, "the default"))
+    return typing.cast(C, OmegaConf.to_object(config))
 
 
 def varied(config: C, given: dict[str, Any], where: str) -> C:
-    """The same settings but for some, which are given as a file would give them."""
+    """The same settings but for some, which are given as a file gives them."""
     known = {key.name: key for key in keys(type(config))}
-    plain = _escaped(dataclasses.asdict(config))  # type: ignore[call-overload]
-    same = OmegaConf.merge(OmegaConf.structured(type(config)), plain)
-    return typing.cast(C, _composed(same, [(where, given)], known))
+    read, made = OmegaConf.structured(type(config)), copy.deepcopy(config)
+    for name in _put(read, given, where, known):
+        *above, last = name.split(".")
+        setattr(functools.reduce(getattr, above, made), last, _allowed(read, known[name], where))
+    return made
 
 
-def _composed(config: Any, sources: Sequence[tuple[str, dict[str, Any]]], known: dict[str, Key]) -> Any:
-    came_from: dict[str, str] = {}
-    for where, given in sources:
-        for name, value in _leaves(given, where, known):
-            try:
-                OmegaConf.update(config, name, _as_meant(value, known[name].type), merge=False)
-            except (OmegaConfBaseException, ValueError):
-                hint = "; a ${ that is meant as text is written \\${" if "${" in str(value) else ""
-                problem = f"got {shown(value)} ({where}); allowed: {known[name].allowed}{hint}"
-                raise UserError(f"{name}: {problem}") from None
-            came_from[name] = where
-    for name, key in known.items():
-        where = came_from.get(name, "the default")
-        value = _resolved(config, key, where)
-        reason = key.refuse(value)
-        if reason is not None:
-            raise UserError(f"{name}: got {shown(value)} ({where}); {reason}")
-    return OmegaConf.to_object(config)
+def _put(config: Any, given: dict[str, Any], where: str, known: dict[str, Key]) -> list[str]:
+    """A source's values into an OmegaConf, and their names."""
+    names = []
+    for name, value in _leaves(given, where, known):
+        try:
+            OmegaConf.update(config, name, _as_meant(value, known[name].type), merge=False)
+        except (OmegaConfBaseException, ValueError):
+            hint = "; a ${ that is meant as text is written \\${" if "${" in str(value) else ""
+            problem = f"got {shown(value)} ({where}); allowed: {known[name].allowed}{hint}"
+            raise UserError(f"{name}: {problem}") from None
+        names.append(name)
+    return names
+
+
+def _allowed(config: Any, key: Key, where: str) -> Any:
+    """The value of a setting; UserError where it is none that is allowed."""
+    value = _resolved(config, key, where)
+    reason = key.refuse(value)
+    if reason is not None:
+        raise UserError(f"{key.name}: got {shown(value)} ({where}); {reason}")
+    return value
 
 
 def _resolved(config: Any, key: Key, where: str) -> Any:

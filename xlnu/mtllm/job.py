@@ -54,13 +54,15 @@ class _Trial:
         self.parents = parents(config.encoder, config.llm)
         if self.source.label in {one.label for one in self.languages}:
             raise UserError(f"languages: {self.source.label} is the source, which is tested anyway; leave it out")
+        variants = _variants(config)
+        for variant in variants.values():
+            self._suits(variant)
         found = tasks.found(config.tasks, self.source, self.languages)
         odd = [name for name in config.ablate if name not in config.tasks.format]
         if odd:
             raise UserError(f"ablate: {odd[0]!r} is no task of tasks.format: {', '.join(config.tasks.format)}")
-        variants = _variants(config)
         for variant in variants.values():
-            self._check(variant, found)
+            _check(variant, found)
         asking = {task.name: tasks.steps(config.tasks, task, self.source, self.languages) for task in found}
         self.todo += [step for some in asking.values() for step in some]  # what cannot be read is found first
         mt = self._mt()
@@ -77,30 +79,14 @@ class _Trial:
                 )  # fmt: skip
                 self.asked += arms.all()
 
-    def _check(self, config: Settings, found: Sequence[Task]) -> None:
-        """Of one variant."""
+    def _suits(self, config: Settings) -> None:
+        """A variant's models to each other, and its trainings to this machine."""
         check(config.stack)
         span = config.align.on and config.align.span > 0
         suits(self.parents, config.stack, [self.source, *self.languages], span=span)
         if not (self.run.plan or os.environ.get("RAY_ADDRESS")):
             for key in ("map", "align", "teacher", "distil"):
                 plan.suits(getattr(config, key), plan.here(getattr(config, key).pool), key)
-        several = [task.name for task in found if task.kind in ("choice", "tokens")]
-        if several and config.stack.pooling == "last":
-            raise UserError(f"stack.pooling: last gives one state a text, and {several[0]} needs more; take mean")
-        if config.align.on and config.distil.lora != config.align.lora:
-            raise UserError(
-                "distil.lora: stage 2 trains the adapter of stage 1 further: say the same as align.lora"
-            )
-        if config.align.contrast and config.align.micro < 2:
-            raise UserError("align.contrast: a text is told from those computed beside it: raise align.micro")
-        for key in ("map", "align", "distil"):
-            if getattr(config, key).recompute and config.stack.fusion == "layer_kv":
-                raise UserError(
-                    f"{key}.recompute: layer_kv reads inside the LLM's layers, and cannot be recomputed"
-                )
-        if config.map.on and not config.map.fusion_lr:
-            raise UserError("map.fusion_lr: 0 leaves this stage nothing to learn")
 
     def _ablated(self, task: Task) -> bool:
         return not self.config.ablate or task.name in self.config.ablate
@@ -214,6 +200,22 @@ class Mtllm:
         models = [results[step.address] for trial in self.trials for step in trial.stacks]
         built = self.trials[0].built
         return Found(scores, held, tables(said, held, costs), models, built.report() if built else None)
+
+
+def _check(config: Settings, found: Sequence[Task]) -> None:
+    """What of a variant does not go together."""
+    several = [task.name for task in found if task.kind in ("choice", "tokens")]
+    if several and config.stack.pooling == "last":
+        raise UserError(f"stack.pooling: last gives one state a text, and {several[0]} needs more; take mean")
+    if config.align.on and config.distil.lora != config.align.lora:
+        raise UserError("distil.lora: stage 2 trains the adapter of stage 1 further: say the same as align.lora")
+    if config.align.contrast and config.align.micro < 2:
+        raise UserError("align.contrast: a text is told from those computed beside it: raise align.micro")
+    for key in ("map", "align", "distil"):
+        if getattr(config, key).recompute and config.stack.fusion == "layer_kv":
+            raise UserError(f"{key}.recompute: layer_kv reads inside the LLM's layers, and cannot be recomputed")
+    if config.map.on and not config.map.fusion_lr:
+        raise UserError("map.fusion_lr: 0 leaves this stage nothing to learn")
 
 
 VARIED = ("stack.", "map.", "align.", "distil.")
