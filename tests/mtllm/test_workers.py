@@ -53,7 +53,7 @@ def stages(tiny: TinyBuilt, ray_here: Any, tmp_path_factory: pytest.TempPathFact
     config, declared = settings(tiny, "languages=[qaa_Latn,qab_Cyrl]")
     source, languages = resolve("eng_Latn", declared), resolve_all(config.languages, declared)
     both = parents(config)
-    built = Built(both, config.stack, source, None, lambda _goal, _went: "")
+    built = Built(both, config.stack, source, None, lambda *_: "")
     (task,) = tasks.found(config.tasks, source, languages)
     documents, unlabeled = texts.steps(config.texts, config.stack, both, source)
     initial, alone = built.initial("stack", documents), built.initial("llm", None)

@@ -15,6 +15,7 @@ from xlnu.stack.model import StackModel
 from xlnu.tiny.build import Built
 
 FAMILIES = ["Llama", "Mistral", "Qwen2", "Qwen3", "Gemma", "Gemma2", "Gemma3"]
+ENCODERS = ["Bert", "Roberta", "XLMRoberta", "XLMRobertaXL", "ModernBert"]
 TEXTS = [
     (["the boy sees the old horse."], "eng_Latn"),
     (["x"], "qaa_Latn"),
@@ -35,6 +36,28 @@ def llm(family: str, built: Built, folder: Path) -> str:
         )  # fmt: skip
         torch.manual_seed(1)
         model = getattr(transformers, f"{family}ForCausalLM")(config)
+        for one in model.parameters():
+            if one.dim() > 1:
+                torch.nn.init.normal_(one, std=0.2)
+        model.save_pretrained(place)
+        tokenizer.save_pretrained(place)
+    return str(place)
+
+
+def alone(family: str, built: Built, folder: Path) -> str:
+    """An encoder of XLM-R's kind, with a head as they are published, and the tiny metric's tokenizer."""
+    place = folder / family
+    if not place.exists():
+        tokenizer: Any = AutoTokenizer.from_pretrained(built.qe / "encoder")  # type: ignore[no-untyped-call]
+        config = getattr(transformers, f"{family}Config")(
+            vocab_size=len(tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=3,
+            num_attention_heads=4, max_position_embeddings=130, type_vocab_size=1,
+            bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id, cls_token_id=tokenizer.bos_token_id,
+            sep_token_id=tokenizer.eos_token_id,
+        )  # fmt: skip
+        torch.manual_seed(1)
+        model = getattr(transformers, f"{family}ForMaskedLM")(config)
         for one in model.parameters():
             if one.dim() > 1:
                 torch.nn.init.normal_(one, std=0.2)

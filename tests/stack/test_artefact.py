@@ -24,7 +24,7 @@ from transformers import (
 )
 
 import xlnu
-from tests.stack.stacks import FAMILIES, TEXTS, llm, reader, stack
+from tests.stack.stacks import ENCODERS, FAMILIES, TEXTS, alone, llm, reader, stack
 from xlnu.errors import UserError
 from xlnu.mtllm.trained import save
 from xlnu.stack import artefact
@@ -373,6 +373,19 @@ def test_either_part_alone_is_merged(view: str, tiny: Built, tmp_path: Path) -> 
     assert torch.equal(logits(AUTO.from_pretrained(tmp_path / "whole"), tiny), logits(model, tiny))
     assert (tmp_path / "whole" / view).is_dir()
     assert not (tmp_path / "whole" / ("llm" if view == "encoder" else "encoder")).exists()
+
+
+@pytest.mark.parametrize("family", ENCODERS)
+def test_an_encoder_of_many_languages_is_kept_and_merged(family: str, tiny: Built, tmp_path: Path) -> None:
+    own = alone(family, tiny, tmp_path)
+    model = adapted(stack(str(tiny.mt), own, view="llm"))
+    model.eval()  # type: ignore[no-untyped-call]
+    save(model, tmp_path / "stack", own, CARD)
+    right = logits(model, tiny)
+    assert torch.equal(logits(AUTO.from_pretrained(tmp_path / "stack"), tiny), right)
+    artefact.merge(str(tmp_path / "stack"), tmp_path / "whole")
+    whole = logits(AUTO.from_pretrained(tmp_path / "whole"), tiny)
+    torch.testing.assert_close(whole, right, atol=1e-5, rtol=1e-5)
 
 
 def test_an_encoder_of_t5s_kind_is_merged(tiny: Built, tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import AutoModel, AutoModelForCausalLM
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
-from tests.stack.stacks import FAMILIES, TEXTS, llm, reader, stack
+from tests.stack.stacks import ENCODERS, FAMILIES, TEXTS, alone, llm, reader, stack
 from xlnu.errors import UserError
 from xlnu.stack.inputs import Tokens, padded
 from xlnu.stack.model import StackModel
@@ -165,6 +165,28 @@ def test_the_llm_alone_reads_as_transformers_does(tiny: Built, folder: Path) -> 
         ).hidden_states[-1]
         said = model(ids, torch.ones_like(ids)).last_hidden_state
         torch.testing.assert_close(said, right, atol=5e-5, rtol=1e-4)  # of states between -10 and 10
+
+
+@pytest.mark.parametrize("family", ENCODERS)
+@torch.no_grad()
+def test_an_encoder_of_many_languages_alone_reads_as_transformers_does(
+    family: str, tiny: Built, folder: Path
+) -> None:
+    own = alone(family, tiny, folder)
+    model = stack(str(tiny.mt), own, view="llm")
+    texts, languages = zip(*TEXTS, strict=True)
+    tokens = reader(model, own, "llm").read(texts, languages)
+    theirs = AutoTokenizer.from_pretrained(own)([text for (text,) in texts])["input_ids"]
+    assert [one.ids for one in tokens] == theirs
+    plain = AutoModel.from_pretrained(own).eval()
+    right = [plain(torch.tensor([one.ids])).last_hidden_state[0] for one in tokens]
+    for side in ("left", "right"):
+        ids, mask, groups = padded(tokens, 1, side=side)
+        said = model(ids, mask, groups)
+        for number, one in enumerate(right):
+            states = said.last_hidden_state[number][mask[number].bool()]
+            torch.testing.assert_close(states, one, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(said.pooled[number, 0], one.mean(0), atol=1e-5, rtol=1e-5)
 
 
 def test_the_encoder_is_never_in_training(tiny: Built, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """What is made of one task and held against one another: the stack, its baselines, and itself without a part."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from xlnu.languages import Language
@@ -44,6 +44,7 @@ class Arms:
     initial: Step
     aligned: Step
     mt: Mt | None
+    multilingual: Built | None  # with another model in the LLM's place
     add: Callable[[Step], Step]
     trained: Callable[[str, Step], Step]
     modes: Sequence[Mode]
@@ -72,6 +73,10 @@ class Arms:
         for mode, make in made.items():
             if mode in self.modes:
                 asked[mode] = self._ask(mode, *make())
+        if self.shared and self.multilingual and "multilingual" in self.modes:
+            there = replace(self, built=self.multilingual)
+            model = there._labels("multilingual", there._alone("llm"), there.data)
+            asked["multilingual"] = there._ask("multilingual", model, [self.tests])
         if self.shared and "ensemble" in self.modes:
             one, other = (asked[mode].step for mode in TOGETHER)
             both = self.add(said.ensemble(f"said_{self.task.name}_ensemble", one, other, self.task))

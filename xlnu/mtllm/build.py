@@ -29,7 +29,7 @@ from xlnu.train.order import Order
 from xlnu.train.schedule import Decay
 
 TRAINING = "training.json"
-Card = Callable[[Goal, Progress], str]
+Card = Callable[[Goal, str, Parents, Progress], str]  # goal, view, parents, how it went
 
 
 @dataclass
@@ -177,11 +177,9 @@ class Made:
         recipe = self.recipe(work)
         logs = self.built.logs / work.write_part.address if self.built.logs else None
         made = workers.train(work, workers.job(recipe, config, placed, self.key), placed, config.keep, logs)
-        wanted = trained.Wanted(
-            recipe,
-            "llm" if self._view(recipe.start) == "llm" else "encoder",
-            self.built.card(self.goal, made.progress),
-        )
+        view = self.view or self._view(recipe.start)
+        text = self.built.card(self.goal, view, self.built.parents, made.progress)
+        wanted = trained.Wanted(recipe, "llm" if view == "llm" else "encoder", text)
         call(trained.write, work.write_part, made.folder, wanted, display=work.task.display)
         told = json.dumps(dataclasses.asdict(made.progress)).encode()
         work.write_part.store.write(f"{work.write_part.address}/{TRAINING}", told)

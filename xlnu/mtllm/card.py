@@ -29,18 +29,21 @@ model = AutoModel.from_pretrained("THIS FOLDER")
 
 def card(
     goal: str,
+    view: str,
     parents: Parents,
     languages: Sequence[Language],
     progress: Progress,
     licences: dict[str, str],
     scores: Sequence[Score] = (),
 ) -> str:
-    of_hub = [one.name for one in (parents.encoder, parents.llm) if not one.content]
+    both = {"encoder": parents.encoder, "llm": parents.llm}
+    of = {view: both[view]} if view in both else both
+    of_hub = [one.name for one in of.values() if not one.content]
     codes = sorted({language.iso1 or language.iso3 for language in languages})
     base = {"base_model": of_hub} if of_hub else {}
     top = yaml.safe_dump({"language": codes, "library_name": "xlnu", **base, "tags": ["xlnu", "mt-llm"]})
-    stated = {"encoder": parents.encoder.licence, "llm": parents.llm.licence} | licences
-    of = [[text(name), text(licence)] for name, licence in stated.items()]
+    stated = {name: one.licence for name, one in of.items()}
+    stated |= {name: said for name, said in licences.items() if name not in both or name in of}
     last = next((row for row in progress.curve if row["step"] == progress.best_step), {})
     measured = ", ".join(
         f"{name.removeprefix('held_out_').replace('_', ' ')} {value:.4f}"
@@ -49,11 +52,12 @@ def card(
     )
     parts = [
         f"---\n{top}---",
-        f"# {text(parents.encoder.short)} in front of {text(parents.llm.short)}, by xlnu {__version__}",
+        f"# {' in front of '.join(text(one.short) for one in of.values())}, by xlnu {__version__}",
         f"{WHAT[goal]} Step {progress.best_step} of {progress.step}, by what was held out: {measured}.",
         HOW,
         table(["Language", "Code"], [], [[text(each.name), code(each.label)] for each in languages]),
         *(["## Scores\n\n" + scores_table(scores)] if scores else []),
-        "## Licences of what it was made of\n\n" + table(["Source", "Licence"], [], of),
+        "## Licences of what it was made of\n\n"
+        + table(["Source", "Licence"], [], [[text(name), text(said)] for name, said in stated.items()]),
     ]
     return "\n\n".join(parts) + "\n"

@@ -29,6 +29,7 @@ _RULES = (
     _Rule("the stack is better than the LLM alone", "zero_shot"),
     _Rule("the stack is better than the encoder alone", "encoder"),
     _Rule("the stack is better than an LLM tuned on translated training data (translate-train)", "translate_train"),
+    _Rule("the stack is better than an encoder of XLM-R's kind", "multilingual"),
     _Rule("distilling the teacher (stage 2) is better than labels after stage 1", "stage1_labels"),
     _Rule("stage 1 helps: stage 2 alone is worse", "stage2_only"),
     _Rule("translate-train and translate-test together are better than the former", "translate_train", *_BOTH),

@@ -16,7 +16,7 @@ from xlnu.mtllm.arms import Arms, Asked
 from xlnu.mtllm.build import Built, progress
 from xlnu.mtllm.card import card
 from xlnu.mtllm.claims import claims
-from xlnu.mtllm.parts import StackSettings, check, parents, suits
+from xlnu.mtllm.parts import Parents, StackSettings, beside, check, parents, suits
 from xlnu.mtllm.recipes import Goal, Weights
 from xlnu.mtllm.scores import Said
 from xlnu.mtllm.settings import MAIN, TOGETHER, Mode, MtllmConfig, Settings
@@ -66,18 +66,28 @@ class _Trial:
         asking = {task.name: tasks.steps(config.tasks, task, self.source, self.languages) for task in found}
         self.todo += [step for some in asking.values() for step in some]  # what cannot be read is found first
         mt = self._mt()
+        multilingual = self._multilingual()
         for number, (name, variant) in enumerate(variants.items()):
-            logs = Path(self.run.folder.root, "tensorboard") if self.run.folder.local else None
-            built = Built(self.parents, variant.stack, self.source, logs, self._card)
+            built = Built(self.parents, variant.stack, self.source, self._logs, self._card)
             initial, aligned = self._aligned(name, variant, built)
             for task in found:
                 if number and not self._ablated(task):
                     continue
                 arms = Arms(
                     name, variant, built, task, self.source, self.languages, *asking[task.name], initial, aligned,
-                    mt, self._add, self._trained, self._modes(task), shared=number == 0,
+                    mt, multilingual, self._add, self._trained, self._modes(task), shared=number == 0,
                 )  # fmt: skip
                 self.asked += arms.all()
+
+    @property
+    def _logs(self) -> Path | None:
+        return Path(self.run.folder.root, "tensorboard") if self.run.folder.local else None
+
+    def _multilingual(self) -> Built | None:
+        if "multilingual" not in self.config.modes:
+            return None
+        other, settings = beside(self.parents, self.config.multilingual, self.config.stack)
+        return Built(other, settings, self.source, self._logs, self._card)
 
     def _suits(self, config: Settings) -> None:
         """A variant's models to each other, and its trainings to this machine."""
@@ -137,9 +147,9 @@ class _Trial:
         made = bitext.steps(self.config.bitext, settings, self.parents, self.source, self.languages)
         return [self._add(step) for step in made][-1]
 
-    def _card(self, goal: Goal, went: Progress, scores: Sequence[Score] = ()) -> str:
+    def _card(self, goal: Goal, view: str, of: Parents, went: Progress, scores: Sequence[Score] = ()) -> str:
         languages = [self.source, *self.languages]
-        return card(goal, self.parents, languages, went, self.config.licences, scores)
+        return card(goal, view, of, languages, went, self.config.licences, scores)
 
     def found(self, results: dict[str, Result]) -> list[Said]:
         """What was answered; and the stacks' cards with their scores."""
@@ -153,7 +163,7 @@ class _Trial:
             made.append(said)
             if one.mode == "stacked" and one.model:
                 model = results[one.model.address]
-                text = self._card("distil", progress(model), list(said.scores())).encode()
+                text = self._card("distil", "stack", self.parents, progress(model), list(said.scores())).encode()
                 model.store.write(f"{model.manifest.address}/{CARD}", text)
         return made
 

@@ -87,6 +87,7 @@ def suits(parents: Parents, settings: StackSettings, languages: Sequence[Languag
     from transformers import AutoConfig, AutoTokenizer
 
     from xlnu.stack.inputs import Reader
+    from xlnu.stack.parents import is_encoder
 
     encoder, llm = parents.encoder.local(FILES), parents.llm.local(FILES)
     about = {part: AutoConfig.from_pretrained(folder) for part, folder in (("encoder", encoder), ("llm", llm))}
@@ -99,6 +100,9 @@ def suits(parents: Parents, settings: StackSettings, languages: Sequence[Languag
         raise UserError(
             f"llm.model: {parents.llm.name}: is a {about['llm'].model_type}, and no decoder as LLMs are"
         )
+    if is_encoder(about["llm"]):
+        kind = about["llm"].model_type
+        raise UserError(f"llm.model: {parents.llm.name}: is a {kind}, and no LLM; give it as multilingual.model")
     opened: dict[str, Any] = {
         folder: AutoTokenizer.from_pretrained(folder)  # type: ignore[no-untyped-call]
         for folder in (encoder, llm)
@@ -114,6 +118,20 @@ def suits(parents: Parents, settings: StackSettings, languages: Sequence[Languag
             raise UserError(f"stack.init: least_squares {needs}; take random")
         if span:
             raise UserError(f"align.span: {needs}; take 0")
+
+
+def beside(parents: Parents, other: ParentConfig, settings: StackSettings) -> tuple[Parents, StackSettings]:
+    """An encoder of many languages in the LLM's place, and what it reads by."""
+    from transformers import AutoConfig
+
+    from xlnu.stack.parents import ENCODERS, is_encoder
+
+    found = find("multilingual.model", other.model, other.revision)
+    about = AutoConfig.from_pretrained(found.local(FILES))
+    if not is_encoder(about):
+        known = ", ".join(ENCODERS)
+        raise UserError(f"multilingual.model: {found.name}: is a {about.model_type}, and none of: {known}")
+    return Parents(parents.encoder, found), dataclasses.replace(settings, attention="bidirectional")
 
 
 def check(settings: StackSettings) -> None:

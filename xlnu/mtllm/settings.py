@@ -18,10 +18,10 @@ from xlnu.transfer.translate import TranslatorConfig
 
 Mode = Literal[
     "stacked", "zero_shot", "encoder", "translate_test", "translate_train", "ensemble", "stage1_labels",
-    "stage2_only",
+    "stage2_only", "multilingual",
 ]  # fmt: skip
 
-MAIN: tuple[Mode, ...] = ("stacked", "zero_shot", "encoder", "translate_test")
+MAIN: tuple[Mode, ...] = ("stacked", "zero_shot", "encoder", "multilingual", "translate_test")
 TOGETHER: tuple[Mode, Mode] = ("translate_train", "translate_test")  # what an ensemble is of
 
 
@@ -33,6 +33,7 @@ class Settings:
     languages: list[str] = setting([], "that the stack is tested in; all that the encoder reads are understood")
     encoder: ParentConfig = section(ParentConfig)
     llm: ParentConfig = section(ParentConfig)
+    multilingual: ParentConfig = section(ParentConfig)
     stack: StackSettings = section(StackSettings)
     texts: TextsConfig = section(TextsConfig)
     bitext: ParallelConfig = section(ParallelConfig)
@@ -48,7 +49,7 @@ class Settings:
         ["stacked", "zero_shot", "translate_test"],
         "what is made and scored: stacked; zero_shot, encoder: the LLM or the encoder alone; translate_test, "
         "translate_train; ensemble: these two together, each of them made too; stage1_labels, stage2_only: the "
-        "stack without a part of its training",
+        "stack without a part of its training; multilingual: the encoder of multilingual.model alone",
     )
     variants: dict[str, Any] = setting(
         {}, "of the mode stacked, one after another, each by its name and what of stack, map, align and distil is "
@@ -56,7 +57,7 @@ class Settings:
     )  # fmt: skip
     ablate: list[str] = setting(
         [], "tasks that all modes and variants are for; of the others stacked, in the first variant, zero_shot, "
-        "encoder and translate_test, if they are among the modes, are made. Empty: all tasks"
+        "encoder, multilingual and translate_test, if they are among the modes, are made. Empty: all tasks"
     )  # fmt: skip
     licences: dict[str, str] = setting(
         {}, "for the cards, of what states none itself: {encoder: CC-BY-NC-4.0, texts: ODC-By}"

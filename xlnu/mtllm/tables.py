@@ -12,6 +12,7 @@ MEANING: dict[Mode, str] = {
     "stacked": "stage 1, then stage 2",
     "zero_shot": "the LLM alone, tuned on the task in the source language",
     "encoder": "the MT encoder alone, with a head",
+    "multilingual": "the encoder of many languages alone, tuned like the LLM",
     "translate_test": "the same LLM on tests translated by the same MT",
     "translate_train": "the LLM tuned on translated training data",
     "ensemble": "the last two together",

@@ -11,7 +11,7 @@ Resource = Literal["source", "high", "mid", "low"]
 Mode = Literal[
     "before", "sdrrl", "sft", "translate_sft", "no_switch", "no_parallel", "no_filter",
     "stacked", "zero_shot", "encoder", "translate_test", "translate_train", "ensemble", "router",
-    "stage1_labels", "stage2_only",
+    "stage1_labels", "stage2_only", "multilingual",
 ]  # fmt: skip
 
 

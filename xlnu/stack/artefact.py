@@ -233,10 +233,10 @@ def _save_parent(part: str, used: Any, source: str, place: Path) -> None:
     from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 
     whole: Any = used
-    if part == "llm":
+    if part == "llm" and not parents.is_encoder(used.config):
         whole = AutoModelForCausalLM.from_pretrained(source, dtype=used.dtype)
         whole.get_decoder().load_state_dict(used.state_dict())
-    elif AutoConfig.from_pretrained(source).model_type not in parents.T5S:
+    elif part == "encoder" and AutoConfig.from_pretrained(source).model_type not in parents.T5S:
         whole = AutoModel.from_pretrained(source, dtype=used.dtype)
     whole.save_pretrained(place)
     tokenizer: Any = AutoTokenizer.from_pretrained(source)  # type: ignore[no-untyped-call]

@@ -157,9 +157,16 @@ class StackModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         )
 
     def _llm(self, vectors: Tensor, seen: Tensor, attention: Attention) -> Tensor:
-        prepare(self.llm, attention)
         positions = (seen.long().cumsum(1) - 1).clamp(min=0)
         dtype = next(self.llm.parameters()).dtype
+        if parents.is_encoder(self.llm.config):
+            said: Tensor = self.llm(
+                inputs_embeds=vectors.to(dtype),
+                attention_mask=seen.long(),
+                position_ids=positions + parents.first_position(self.llm),
+            ).last_hidden_state
+            return said
+        prepare(self.llm, attention)
         found: Tensor = self.llm(
             inputs_embeds=vectors.to(dtype),
             attention_mask=mask_for(self.llm, attention, seen, dtype),

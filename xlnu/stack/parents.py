@@ -14,6 +14,7 @@ from xlnu.errors import UserError
 from xlnu.stack.config import StackConfig
 
 T5S = ("t5", "mt5", "umt5")  # their encoders alone are models of their own
+ENCODERS = ("bert", "roberta", "xlm-roberta", "xlm-roberta-xl", "modernbert")  # models that are nothing else
 
 
 def described(checkpoint: Checkpoint) -> dict[str, str]:
@@ -69,11 +70,18 @@ def encoder(folder: str, dtype: torch.dtype | str, attention: str | None = None)
 
 def llm(folder: str, dtype: torch.dtype | str, attention: str | None = None) -> Any:
     """A decoder without its head, frozen. Not by AutoModel: of a Gemma 3 with a head that leaves every weight drawn
-    anew (transformers 4.57).
+    anew (transformers 4.57). Or an encoder of XLM-R's kind, to be read by in its place.
     """
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
     how = suited(folder, attention)
+    about = AutoConfig.from_pretrained(folder)
+    if is_encoder(about):
+        bare = (
+            {} if about.model_type == "modernbert" else {"add_pooling_layer": False}
+        )  # most checkpoints have none
+        found = _opened(AutoModel, folder, "", dtype=dtype, attn_implementation=how, **bare)
+        return found.requires_grad_(False).eval()
     found = _opened(AutoModelForCausalLM, folder, "layers.", dtype=dtype, attn_implementation=how)
     found = found.get_decoder()
     found.config.use_cache = False
@@ -118,6 +126,17 @@ def depth(encoder: Any) -> int:
     about = encoder.config
     layers: int = getattr(about, "encoder_layers", None) or about.num_layers
     return layers + 1
+
+
+def is_encoder(config: Any) -> bool:
+    """Of XLM-R's kind: it reads in both directions and counts positions by itself."""
+    return config.model_type in ENCODERS and not getattr(config, "is_decoder", False)
+
+
+def first_position(encoder: Any) -> int:
+    """RoBERTa and its heirs count from behind the number of their padding."""
+    padding = getattr(encoder.base_model.embeddings, "padding_idx", None)
+    return 0 if padding is None or encoder.config.model_type == "bert" else int(padding) + 1
 
 
 def text_config(llm: Any) -> Any:

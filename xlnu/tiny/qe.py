@@ -235,5 +235,6 @@ def _save(folder: Path, metric: Any, hparams: dict[str, Any]) -> None:
     }
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     torch.save(checkpoint, folder / "checkpoints" / "model.ckpt")
+    metric.encoder.model.save_pretrained(folder / "encoder")  # of XLM-R's kind: a baseline of MT-LLM reads by it
     text = yaml.safe_dump({"class_identifier": "unified_metric", **hparams})
     (folder / "hparams.yaml").write_text(text, encoding="utf-8")
