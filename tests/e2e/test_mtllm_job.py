@@ -37,7 +37,8 @@ def run(folder: Path, tiny: Built, *settings: str) -> subprocess.CompletedProces
 
 
 def test_it_leaves_a_stack_and_its_scores_beside_the_baselines(tiny: Built, tmp_path: Path) -> None:
-    done = run(tmp_path, tiny, "modes=[stacked,zero_shot,translate_test]")
+    modes = "modes=[stacked,zero_shot,translate_test,multilingual]"
+    done = run(tmp_path, tiny, modes, "multilingual.model=tiny:qe/encoder")
     assert done.returncode == 0, done.stderr
     tables, model, report = done.stdout.splitlines()[-3:]
     assert (tables, report) == ("runs/mtllm/tables.md", "runs/mtllm/report.html")
@@ -47,6 +48,7 @@ def test_it_leaves_a_stack_and_its_scores_beside_the_baselines(tiny: Built, tmp_
     assert measured == {
         *(("stacked", language, "accuracy", 12) for language in languages),
         *(("zero_shot", language, "accuracy", 12) for language in languages),
+        *(("multilingual", language, "accuracy", 12) for language in languages),
         *(("translate_test", language, "accuracy", 12) for language in languages[1:]),
     }
     names = [step["name"] for step in found["steps"]]
@@ -57,8 +59,12 @@ def test_it_leaves_a_stack_and_its_scores_beside_the_baselines(tiny: Built, tmp_
     )
     assert opened.stdout.startswith("StackModel (1, 1, 6) ['animal', 'fruit', "), opened.stderr
     assert not list((tmp_path / "runs/store/training").glob("*/step-*")), "checkpoints of what is finished are gone"
+    (other,) = (tmp_path / "runs/store").glob("multilingual_topic-*")
+    assert (other / "README.md").read_text().splitlines()[5].startswith("# encoder, by xlnu"), (
+        "no other parent's name"
+    )
 
-    again = run(tmp_path, tiny, "modes=[stacked,zero_shot,translate_test]")
+    again = run(tmp_path, tiny, modes, "multilingual.model=tiny:qe/encoder")
     assert "nothing was left to do: every step was done before" in again.stderr
     assert json.loads((tmp_path / "runs/mtllm/report.json").read_text())["scores"] == found["scores"]
 
@@ -111,14 +117,20 @@ def test_what_cannot_be_is_said_before_any_work(tiny: Built, tmp_path: Path) -> 
         (["variants={x: {align.lr: 0}}"], "mtllm: align.lr: got 0 (variants.x); allowed: a number, above 0"),
         (
             ["variants={x: linear}"],
-            "mtllm: variants.x: is a map of settings, as {stack.fusion: linear}; {}: all as",
+            "mtllm: variants.x: is a map of settings, as {{stack.fusion: linear}}; {{}}: all as",
         ),
         (["ablate=[moods]"], "mtllm: ablate: 'moods' is no task of tasks.format: topic"),
         (["distil.batch=9"], "mtllm: distil.batch: 9 cannot be shared among 1 workers, each with distil.micro=8"),
         (["encoder.model=tiny:llm"], "mtllm: encoder.model: {llm}: is a llama, and no translation model with an"),
+        (["llm.model=tiny:qe/encoder"], "mtllm: llm.model: {qe}/encoder: is a xlm-roberta, and no LLM; give it as"),
+        (["modes=[multilingual]"], "mtllm: multilingual.model: must be given: a folder with a checkpoint, or a"),
+        (
+            ["modes=[multilingual]", "multilingual.model=tiny:llm"],
+            "mtllm: multilingual.model: {llm}: is a llama, and none of: bert, roberta, xlm-roberta, xlm-",
+        ),
         (["languages=[swh_Latn]"], "mtllm: swh_Latn: the encoder does not know this language; say which one it"),
     ):
         done = run(tmp_path, tiny, *settings)
         assert done.returncode == 2, done.stderr
-        assert done.stderr.splitlines()[-1].startswith(message.replace("{llm}", str(tiny.llm))), done.stderr
+        assert done.stderr.splitlines()[-1].startswith(message.format(llm=tiny.llm, qe=tiny.qe)), done.stderr
     assert not list(tmp_path.glob("runs/store/*-*"))
