@@ -26,7 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +182,13 @@ class Rows:
     ends: tuple[int, ...]  # how many there are in the files up to and with each
     rejected: bool  # whether those that were rejected are among them
 
+    @staticmethod
+    def joined(several: "Sequence[Rows]") -> "Rows":
+        """Those of several steps as if they were of one. What column some lack is empty in their rows."""
+        sizes = [stop - start for one in several for start, stop in pairwise((0, *one.ends))]
+        paths = tuple(path for one in several for path in one.paths)
+        return Rows(several[0].store, paths, tuple(accumulate(sizes)), several[0].rejected)
+
     def __len__(self) -> int:
         return self.ends[-1] if self.ends else 0
 
@@ -197,7 +204,7 @@ class Rows:
             before = self.ends[at - 1] if at else 0
             begin = max(0, start - before)
             tables.append(kept.slice(begin, max(0, stop - before - begin)))
-        found = pa.concat_tables(tables)
+        found = pa.concat_tables(tables, promote_options="default")
         return found if columns is None else found.select(list(columns))
 
 

@@ -59,8 +59,8 @@ def test_it_leaves_a_stack_and_its_scores_beside_the_baselines(tiny: Built, tmp_
     )
     assert opened.stdout.startswith("StackModel (1, 1, 6) ['animal', 'fruit', "), opened.stderr
     assert not list((tmp_path / "runs/store/training").glob("*/step-*")), "checkpoints of what is finished are gone"
-    (other,) = (tmp_path / "runs/store").glob("multilingual_topic-*")
-    assert (other / "README.md").read_text().splitlines()[5].startswith("# encoder, by xlnu"), (
+    (alone,) = (tmp_path / "runs/store").glob("multilingual_topic-*")
+    assert (alone / "README.md").read_text().splitlines()[5].startswith("# encoder, by xlnu"), (
         "no other parent's name"
     )
 

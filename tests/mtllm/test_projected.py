@@ -19,7 +19,6 @@ from xlnu.evaluate.benchmarks.items import Item
 from xlnu.evaluate.spans import counts, f1
 from xlnu.languages import Language, declare, resolve
 from xlnu.mtllm import said, translated
-from xlnu.mtllm.chained import Chained
 from xlnu.mtllm.claims import claims
 from xlnu.mtllm.projected import PROJECTED, ProjectConfig, Words, apart, back, together, words_of
 from xlnu.mtllm.schemas import EXAMPLES, SAID
@@ -28,7 +27,7 @@ from xlnu.mtllm.tasks import Task
 from xlnu.progress import Display
 from xlnu.stack import parents
 from xlnu.stack.project import THRESHOLD, align_words, piece_states
-from xlnu.steps import Result, Step, Work, run
+from xlnu.steps import Result, Rows, Step, Work, run
 from xlnu.store import Store
 from xlnu.tiny.build import Built
 from xlnu.tiny.tongues import SOURCE
@@ -329,7 +328,7 @@ def test_rows_of_translations_stand_beside_those_they_were_made_of(tmp_path: Pat
 
     steps = [Step(f"rows{n}", {}, partial(written, table=table)) for n, table in enumerate(tables)]
     results = run(steps, Store(str(tmp_path)), Display())
-    read = Chained(tuple(results[step.address].rows() for step in steps)).read(0, 2)
+    read = Rows.joined([results[step.address].rows() for step in steps]).read(0, 2)
     assert read["dropped"].to_pylist() == [None, 1]
     assert read["segments"].to_pylist() == [["a"], ["a"]]
 

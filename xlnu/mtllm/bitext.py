@@ -8,13 +8,12 @@ import pyarrow as pa
 
 from xlnu.errors import UserError
 from xlnu.languages import Language
-from xlnu.mtllm.chained import Chained, chained
 from xlnu.mtllm.parts import Parents, StackSettings, stack_config
 from xlnu.mtllm.schemas import HELD_OUT, REJECTED, TOKENS, TRAIN
 from xlnu.mtllm.tokens import readers, row
 from xlnu.rows import row_id
 from xlnu.spread import Placed, PoolConfig, spread
-from xlnu.steps import NOBODY_KNOWS, Part, Step, Work
+from xlnu.steps import NOBODY_KNOWS, Part, Rows, Step, Work
 from xlnu.transfer import parallel
 from xlnu.transfer.chain import slug
 from xlnu.transfer.parallel import ParallelConfig
@@ -41,7 +40,7 @@ def steps(
     about: dict[str, Any] = {**parents.identity, "length": settings.length, "special": settings.special}
 
     def run(work: Work) -> int:
-        rows = chained(work, pairs)
+        rows = Rows.joined([work.inputs[step.name].rows() for step in pairs])
         stage = functools.partial(_Tokens, rows, settings, parents, source, {one.label: one for one in languages})
         one_core = PoolConfig()
         one_core.cpus = 1
@@ -54,7 +53,7 @@ def steps(
 class _Tokens:
     def __init__(
         self,
-        rows: Chained,
+        rows: Rows,
         settings: StackSettings,
         parents: Parents,
         source: Language,

@@ -20,7 +20,7 @@ from xlnu.mtllm.recipes import Goal, Training, View, Weights
 from xlnu.mtllm.schemas import HELD_OUT, TRAIN
 from xlnu.mtllm.tasks import Task
 from xlnu.spread import call, connect, place
-from xlnu.steps import NOBODY_KNOWS, Files, Result, Step, Work
+from xlnu.steps import NOBODY_KNOWS, Files, Result, Rows, Step, Work
 from xlnu.train import config as loop
 from xlnu.train import workers
 from xlnu.train.config import LoopConfig
@@ -200,7 +200,7 @@ class Made:
         tables = {}
         for folder in (TRAIN, HELD_OUT):
             steps = self.data if folder == TRAIN else self.data[:1]
-            rows = feed.joined([work.inputs[step.name].rows(folder, rejected=True) for step in steps])
+            rows = Rows.joined([work.inputs[step.name].rows(folder, rejected=True) for step in steps])
             if not len(rows):
                 raise UserError(f"{work.name}: {self.data[0].name} has no row in {folder}/")
             taught = work.inputs[self.embeddings.name].rows(folder, rejected=True) if self.embeddings else None

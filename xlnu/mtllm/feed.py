@@ -51,13 +51,6 @@ class Table:
         return max(1, round(len(self) / max(1, len(self.rows.paths))))
 
 
-def joined(rows: Sequence[Rows]) -> Rows:
-    """Those of several steps of one store."""
-    ends = np.cumsum(np.concatenate([np.diff(one.ends, prepend=0) for one in rows]))
-    paths = tuple(path for one in rows for path in one.paths)
-    return Rows(rows[0].store, paths, tuple(int(end) for end in ends), rows[0].rejected)
-
-
 def table(rows: Rows, part: str, embeddings: Rows | None = None) -> Table:
     """`part`: whose tokens are counted, encoder or llm."""
     sizes = [

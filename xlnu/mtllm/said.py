@@ -12,13 +12,12 @@ import pyarrow as pa
 
 from xlnu.config import section, setting
 from xlnu.languages import Language
-from xlnu.mtllm.chained import Chained, chained
 from xlnu.mtllm.parts import Parents
 from xlnu.mtllm.projected import back
 from xlnu.mtllm.schemas import SAID
 from xlnu.mtllm.tasks import Task
 from xlnu.spread import Placed, PoolConfig, spread
-from xlnu.steps import NOBODY_KNOWS, Files, Part, Step, Work
+from xlnu.steps import NOBODY_KNOWS, Files, Part, Rows, Step, Work
 
 ROWS_PER_PART = 8192
 Numbers = np.ndarray[Any, Any]
@@ -44,7 +43,7 @@ def step(
     """`tests`: rows of EXAMPLES."""
 
     def run(work: Work) -> int:
-        rows = chained(work, tests)
+        rows = Rows.joined([work.inputs[step.name].rows() for step in tests])
         files = work.inputs[model.name].files()
         stage = functools.partial(_Read, rows, files, parents, config.batch_tokens, languages)
         spread({work.name: work}, {work.name: len(rows)}, config.rows_per_part, stage, config.pool)
@@ -56,7 +55,7 @@ def step(
 class _Read:
     def __init__(
         self,
-        rows: Chained,
+        rows: Rows,
         files: Files,
         parents: Parents,
         batch_tokens: int,

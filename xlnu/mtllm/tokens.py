@@ -9,12 +9,11 @@ import pyarrow as pa
 
 from xlnu.evaluate.benchmarks.items import Kind as Task
 from xlnu.languages import Language
-from xlnu.mtllm.chained import Chained, chained
 from xlnu.mtllm.parts import Parents, StackSettings, reading, stack_config
 from xlnu.mtllm.schemas import HELD_OUT, REJECTED, TOKENS, TRAIN
 from xlnu.rows import row_id
 from xlnu.spread import Placed, PoolConfig, spread
-from xlnu.steps import NOBODY_KNOWS, Part, Step, Work
+from xlnu.steps import NOBODY_KNOWS, Part, Rows, Step, Work
 
 ROWS_PER_PART = 4096
 
@@ -75,7 +74,7 @@ def task_step(
     """The training and validation examples of steps with EXAMPLES."""
 
     def run(work: Work) -> int:
-        rows = chained(work, examples)
+        rows = Rows.joined([work.inputs[step.name].rows() for step in examples])
         stage = functools.partial(_Tokens, rows, kind, settings, parents, {one.label: one for one in languages})
         one_core = PoolConfig()
         one_core.cpus = 1
@@ -89,7 +88,7 @@ def task_step(
 class _Tokens:
     def __init__(
         self,
-        rows: Chained,
+        rows: Rows,
         kind: Task,
         settings: StackSettings,
         parents: Parents,
