@@ -112,12 +112,21 @@ def test_what_cannot_be_is_said_before_any_work(tiny: Built, tmp_path: Path) -> 
         (["variants={long: {align.epoch: 4}}"], "mtllm: align.epoch: no such key (variants.long); did you mean"),
         (
             ["variants={x: {teacher.lr: 1}}"],
-            "mtllm: variants.x: teacher.lr: a variant differs in stack, map, align",
+            "mtllm: variants.x: teacher.lr: what differs here is stack, map, align",
         ),
         (["variants={x: {align.lr: 0}}"], "mtllm: align.lr: got 0 (variants.x); allowed: a number, above 0"),
         (
             ["variants={x: linear}"],
-            "mtllm: variants.x: is a map of settings, as {{stack.fusion: linear}}; {{}}: all as",
+            "mtllm: variants.x: is a map of settings, as {{distil.epochs: 4}}; {{}}: all as",
+        ),
+        (["by_task={moods: {}}"], "mtllm: by_task: 'moods' is no task of tasks.format: topic"),
+        (
+            ["by_task={topic: {align.lr: 1}}"],
+            "mtllm: by_task.topic: align.lr: what differs here is teacher, distil",
+        ),
+        (
+            ["by_task={topic: {distil.lora.rank: 8}}"],
+            "mtllm: distil.lora: stage 2 trains the adapter of stage 1 fu",
         ),
         (["ablate=[moods]"], "mtllm: ablate: 'moods' is no task of tasks.format: topic"),
         (["distil.batch=9"], "mtllm: distil.batch: 9 cannot be shared among 1 workers, each with distil.micro=8"),

@@ -45,15 +45,15 @@ def llm(family: str, built: Built, folder: Path) -> str:
 
 
 def alone(family: str, built: Built, folder: Path) -> str:
-    """An encoder of XLM-R's kind, with a head as they are published, and the tiny metric's tokenizer."""
+    """An encoder of XLM-R's kind, with a head as they are published, and the tiny world's tokenizer."""
     place = folder / family
     if not place.exists():
-        tokenizer: Any = AutoTokenizer.from_pretrained(built.qe / "encoder")  # type: ignore[no-untyped-call]
+        tokenizer: Any = AutoTokenizer.from_pretrained(built.llm)  # type: ignore[no-untyped-call]
         config = getattr(transformers, f"{family}Config")(
             vocab_size=len(tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=3,
             num_attention_heads=4, max_position_embeddings=130, type_vocab_size=1,
             bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id, cls_token_id=tokenizer.bos_token_id,
+            pad_token_id=1, cls_token_id=tokenizer.bos_token_id,
             sep_token_id=tokenizer.eos_token_id,
         )  # fmt: skip
         torch.manual_seed(1)

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from xlnu.config import varied
 from xlnu.errors import UserError
@@ -58,9 +59,10 @@ class _Trial:
         for variant in variants.values():
             self._suits(variant)
         found = tasks.found(config.tasks, self.source, self.languages)
-        odd = [name for name in config.ablate if name not in config.tasks.format]
-        if odd:
-            raise UserError(f"ablate: {odd[0]!r} is no task of tasks.format: {', '.join(config.tasks.format)}")
+        for key in ("ablate", "by_task"):
+            odd = [name for name in getattr(config, key) if name not in config.tasks.format]
+            if odd:
+                raise UserError(f"{key}: {odd[0]!r} is no task of tasks.format: {', '.join(config.tasks.format)}")
         for variant in variants.values():
             _check(variant, found)
         asking = {task.name: tasks.steps(config.tasks, task, self.source, self.languages) for task in found}
@@ -73,8 +75,10 @@ class _Trial:
             for task in found:
                 if number and not self._ablated(task):
                     continue
+                own = _varied(variant, variant.by_task.get(task.name, {}), f"by_task.{task.name}", OF_TASK)
+                _check(own, [task])
                 arms = Arms(
-                    name, variant, built, task, self.source, self.languages, *asking[task.name], initial, aligned,
+                    name, own, built, task, self.source, self.languages, *asking[task.name], initial, aligned,
                     mt, multilingual, self._add, self._trained, self._modes(task), shared=number == 0,
                 )  # fmt: skip
                 self.asked += arms.all()
@@ -228,21 +232,24 @@ def _check(config: Settings, found: Sequence[Task]) -> None:
         raise UserError("map.fusion_lr: 0 leaves this stage nothing to learn")
 
 
-VARIED = ("stack.", "map.", "align.", "distil.")
+VARIED = ("stack", "map", "align", "distil")
+OF_TASK = ("teacher", "distil")
 
 
 def _variants(config: Settings) -> dict[str, Settings]:
     """By name. Without any: the one stack, by its fusion's."""
-    made = dict[str, Settings]()
-    for name, given in config.variants.items():
-        where = f"variants.{name}"
-        if not isinstance(given, dict):
-            raise UserError(f"{where}: is a map of settings, as {{stack.fusion: linear}}; {{}}: all as it stands")
-        odd = [key for key in given if not f"{key}.".startswith(VARIED)]
-        if odd:
-            raise UserError(f"{where}: {odd[0]}: a variant differs in stack, map, align or distil alone")
-        made[name] = varied(config, given, where)
+    given = config.variants.items()
+    made = {name: _varied(config, some, f"variants.{name}", VARIED) for name, some in given}
     return made or {config.stack.fusion: config}
+
+
+def _varied(config: Settings, given: Any, where: str, sections: Sequence[str]) -> Settings:
+    if not isinstance(given, dict):
+        raise UserError(f"{where}: is a map of settings, as {{distil.epochs: 4}}; {{}}: all as it stands")
+    odd = [key for key in given if key.partition(".")[0] not in sections]
+    if odd:
+        raise UserError(f"{where}: {odd[0]}: what differs here is {', '.join(sections)} alone")
+    return varied(config, given, where)
 
 
 def _trial(config: Settings, seed: int | None, tiny: TinyConfig, run: Run) -> _Trial:

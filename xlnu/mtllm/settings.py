@@ -59,6 +59,9 @@ class Settings:
         [], "tasks that all modes and variants are for; of the others stacked, in the first variant, zero_shot, "
         "encoder, multilingual and translate_test, if they are among the modes, are made. Empty: all tasks"
     )  # fmt: skip
+    by_task: dict[str, Any] = setting(
+        {}, "what of teacher and distil is otherwise for a task: {choice: {teacher.least_steps: 1500}}"
+    )
     licences: dict[str, str] = setting(
         {}, "for the cards, of what states none itself: {encoder: CC-BY-NC-4.0, texts: ODC-By}"
     )
