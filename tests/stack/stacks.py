@@ -53,7 +53,7 @@ def alone(family: str, built: Built, folder: Path) -> str:
             vocab_size=len(tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=3,
             num_attention_heads=4, max_position_embeddings=130, type_vocab_size=1,
             bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=1, cls_token_id=tokenizer.bos_token_id,
+            pad_token_id=0, cls_token_id=tokenizer.bos_token_id,
             sep_token_id=tokenizer.eos_token_id,
         )  # fmt: skip
         torch.manual_seed(1)
