@@ -75,20 +75,29 @@ def test_it_leaves_a_stack_and_its_scores_beside_the_baselines(tiny: Built, tmp_
     assert "distilled_topic: done, " in other.stderr
 
 
+TOPIC, MOOD = "tiny:data/topic/{language}", "tiny:data/sentiment"
+TWO_TASKS = [
+    "tasks.format={topic: sib200, mood: nusax}",
+    f"tasks.train={{topic: '{TOPIC}/train.tsv', mood: '{MOOD}/english/train.csv'}}",
+    f"tasks.validation={{topic: '{TOPIC}/dev.tsv', mood: '{MOOD}/english/valid.csv'}}",
+    f"tasks.test={{topic: '{TOPIC}/test.tsv', mood: '{MOOD}/{{name}}/test.csv'}}",
+]
+
+
+def plan(folder: Path, tiny: Built, *settings: str) -> list[tuple[str, str]]:
+    """Names and addresses of the steps of two tasks."""
+    done = run(folder, tiny, *TWO_TASKS, *settings, "--plan")
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    return [(line[0], line[1]) for line in lines if line[1].startswith(f"{line[0]}-")]
+
+
 def test_only_tasks_that_are_ablated_have_every_mode_and_variant(tiny: Built, tmp_path: Path) -> None:
-    topic, mood = "tiny:data/topic/{language}", "tiny:data/sentiment"
-    both = [
-        "tasks.format={topic: sib200, mood: nusax}",
-        f"tasks.train={{topic: '{topic}/train.tsv', mood: '{mood}/english/train.csv'}}",
-        f"tasks.validation={{topic: '{topic}/dev.tsv', mood: '{mood}/english/valid.csv'}}",
-        f"tasks.test={{topic: '{topic}/test.tsv', mood: '{mood}/{{name}}/test.csv'}}",
-        "modes=[stacked,encoder,stage2_only]", "variants={mlp: {}, linear: {stack.fusion: linear}}",
-    ]  # fmt: skip
     planned = {}
     for ablate in ("[topic]", "[]"):
-        done = run(tmp_path, tiny, *both, f"ablate={ablate}", "--plan")
-        assert done.returncode == 0, done.stderr
-        names = [line.split()[0] for line in done.stdout.splitlines()]
+        variants = "variants={mlp: {}, linear: {stack.fusion: linear}}"
+        steps = plan(tmp_path, tiny, "modes=[stacked,encoder,stage2_only]", variants, f"ablate={ablate}")
+        names = [name for name, _ in steps]
         planned[ablate] = {
             f"{name}_{task}": names.count(f"{name}_{task}")
             for task in ("topic", "mood")
@@ -97,6 +106,17 @@ def test_only_tasks_that_are_ablated_have_every_mode_and_variant(tiny: Built, tm
     once = {"distilled_topic": 2, "distilled_alone_topic": 1, "encoder_topic": 1}
     assert planned["[topic]"] == once | {"distilled_mood": 1, "distilled_alone_mood": 0, "encoder_mood": 1}
     assert planned["[]"] == once | {"distilled_mood": 2, "distilled_alone_mood": 1, "encoder_mood": 1}
+
+
+def test_a_variant_and_a_task_are_trained_as_they_say(tiny: Built, tmp_path: Path) -> None:
+    before = dict(plan(tmp_path, tiny, "modes=[stacked]"))
+    longer = dict(plan(tmp_path, tiny, "modes=[stacked]", "variants={longer: {align.epochs: 2}}"))
+    changed = {name for name, address in before.items() if longer[name] != address}
+    both = {f"{name}_{task}" for name in ("distilled", "said") for task in ("topic", "mood")}
+    assert changed == {"aligned", *(f"{name}_stacked" if "said" in name else name for name in both)}
+    taught = dict(plan(tmp_path, tiny, "modes=[stacked]", "by_task={mood: {teacher.least_steps: 7}}"))
+    changed = {name for name, address in before.items() if taught[name] != address}
+    assert changed == {"teacher_mood", "embeddings_mood", "distilled_mood", "said_mood_stacked"}
 
 
 def test_what_cannot_be_is_said_before_any_work(tiny: Built, tmp_path: Path) -> None:
