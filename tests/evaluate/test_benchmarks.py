@@ -199,6 +199,63 @@ def test_xnli_has_all_languages_in_a_file(tmp_path: Path) -> None:
             read("xnli", path, language)
 
 
+def test_americas_nli(tmp_path: Path) -> None:
+    head = "id\tlanguage\tpremise\thypothesis\tlabel"
+    rows = [f'{n}\t{tag}\tp "{n}\th{n}\tneutral' for tag in ("aym", "bzd") for n in (12451, 12452)]
+    path = written(tmp_path / "anli.dev.tsv", head, *rows)
+    for name in ("ayr_Latn", "bzd->spa_Latn"):
+        items = read("xnli", path, resolve(name))
+        assert [(item.key, item.segments, item.label) for item in items] == [
+            ("12451", ('p "12451', "h12451"), "neutral"), ("12452", ('p "12452', "h12452"), "neutral"),
+        ]  # fmt: skip
+    with pytest.raises(UserError, match="ask for one of aym, bzd, not for quy_Latn"):
+        read("xnli", path, resolve("quy_Latn"))
+
+
+def test_afrisenti(tmp_path: Path) -> None:
+    path = written(tmp_path / "test.tsv", "tweet\tlabel", '"a" b\tnegative', '"c\tneutral')
+    items = read("afrisenti", path, SWAHILI)
+    assert [(item.key, item.segments, item.label) for item in items] == [
+        ("1", ('"a" b',), "negative"), ("2", ('"c',), "neutral"),
+    ]  # fmt: skip
+    named = read("afrisenti", written(tmp_path / "dev.tsv", "ID\ttweet\tlabel", "orm_1\tx\tpositive"), None)
+    assert [item.key for item in named] == ["orm_1"]
+    assert place("data/{iso3}/test.tsv", resolve("orm->gaz_Latn")) == Path("data/orm/test.tsv")
+
+
+KARDES = {
+    "kardes_nli": ("\ufeff,gold_label,sentence1,sentence2,s1_translation,s2_translation",
+                   '5,neutral,"a, b",c,ә,"б ""в"""'),
+    "kardes_sts": ("Unnamed: 0,sentence1,sentence2,score,s1_translation,s2_translation", "10,a,b,3.2,ә,б"),
+    "kardes_copa": ("id,asks-for,most-plausible-alternative,p,a1,a2,p_translation,a1_translation,a2_translation",
+                    "401,effect,2,a,b,c,ә,б,в"),
+}  # fmt: skip
+KARDES_READ: dict[str, tuple[Any, ...]] = {
+    "kardes_nli": ("5", "neutral", ("a, b", "c"), ("ә", 'б "в"')),
+    "kardes_sts": ("10", 3.2, ("a", "b"), ("ә", "б")),
+    "kardes_copa": ("401", 1, ("a", "effect", "b", "c"), ("ә", "effect", "б", "в")),
+}
+
+
+@pytest.mark.parametrize("form", KARDES)
+def test_kardes_nlu_has_english_and_a_translation_in_a_file(form: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "test.ug.csv", *KARDES[form])
+    key, label, english, uyghur = KARDES_READ[form]
+    for language, segments in ((ENGLISH, english), (resolve("ug->uig_Arab"), uyghur)):
+        (item,) = read(form, path, language)
+        assert (item.key, item.label, item.segments) == (key, label, segments)
+
+
+def test_kardes_nlu_has_its_own_folders() -> None:
+    pattern = "Data/{name}/xnli.test.{iso1}.csv"
+    for language, path in (
+        ("uzn_Latn", "uzbek/xnli.test.uz"),
+        ("kir_Cyrl", "kyrgyz/xnli.test.ky"),
+        ("ug->uig_Arab", "uyghur/xnli.test.ug"),
+    ):
+        assert place(pattern, resolve(language)) == Path(f"Data/{path}.csv")
+
+
 def test_multinli_without_a_decision_is_rejected(tmp_path: Path) -> None:
     row = {"gold_label": "entailment", "sentence1": "a b ", "sentence2": "c", "pairID": "31193e"}
     path = json_lines(tmp_path / "multinli_1.0_train.jsonl", row, row | {"gold_label": "-", "pairID": "31193n"})

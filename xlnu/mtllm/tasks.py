@@ -28,8 +28,8 @@ class TasksConfig:
     """
 
     format: dict[str, str] = setting(
-        {}, "of each task's files: sib200, nusax, xnli, belebele, xcopa, conll; or your own: text, pair, choice, "
-        "regression, tokens"
+        {}, "of each task's files: sib200, nusax, afrisenti, xnli (AmericasNLI, too), belebele, xcopa, conll, "
+        "kardes_nli, kardes_sts, kardes_copa; or your own: text, pair, choice, regression, tokens"
     )  # fmt: skip
     train: dict[str, str] = setting({}, "path of each task's training examples, in the source language")
     validation: dict[str, str] = setting({}, "path of those that a model is selected by, in the source language")

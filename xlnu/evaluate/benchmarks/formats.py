@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from xlnu.errors import UserError
-from xlnu.evaluate.benchmarks import belebele, conll, nusax, own, sib200, xcopa, xnli
+from xlnu.evaluate.benchmarks import afrisenti, belebele, conll, kardes, nusax, own, sib200, xcopa, xnli
 from xlnu.evaluate.benchmarks.items import Item, Kind
 from xlnu.languages import Language
 
@@ -29,12 +29,19 @@ def _of_one_language(kind: Kind, read: Callable[[Path], list[Item]]) -> Format:
 FORMATS: dict[str, Format] = {
     "sib200": _of_one_language(sib200.KIND, sib200.read),
     "nusax": _of_one_language(nusax.KIND, nusax.read),
+    "afrisenti": _of_one_language(afrisenti.KIND, afrisenti.read),
     "xnli": Format(xnli.KIND, xnli.read),
+    "kardes_nli": Format("pair", kardes.nli),
+    "kardes_sts": Format("regression", kardes.sts),
+    "kardes_copa": Format("choice", kardes.copa),
     "belebele": _of_one_language(belebele.KIND, belebele.read),
     "xcopa": _of_one_language(xcopa.KIND, xcopa.read),
     "conll": _of_one_language(conll.KIND, conll.read),
     **{kind: _of_one_language(kind, partial(own.read, kind)) for kind in own.KINDS},
 }
+
+
+_FOLDERS = nusax.FOLDERS | kardes.FOLDERS
 
 
 def named(name: str) -> Format:
@@ -89,4 +96,4 @@ def _names(language: Language) -> dict[str, str]:
     if language.stands_in_for:  # of which the table knows nothing
         names |= {"iso3": tag if len(tag) == 3 else "", "iso1": tag if len(tag) == 2 else "", "name": ""}
     folder = re.sub(r" in .+ script$", "", names["name"]).lower().replace(" ", "_")
-    return names | {"name": nusax.FOLDERS.get(code) or nusax.FOLDERS.get(tag, folder)}
+    return names | {"name": _FOLDERS.get(code) or _FOLDERS.get(tag, folder)}

@@ -1,4 +1,4 @@
-"""Whether a premise entails a hypothesis: MultiNLI and XNLI, in three forms.
+"""Whether a premise entails a hypothesis: MultiNLI, XNLI and AmericasNLI, in four forms.
 
 - A table with premise, hypo and label: MultiNLI as it was translated for training, by XNLI and by XNLI extension.
   It has no ids, but the same rows in the same order in all languages. "contradictory" is how both spell
@@ -6,6 +6,8 @@
 - A table, or JSON lines, with gold_label, sentence1, sentence2 and pairID: MultiNLI's own, and SNLI's. "-" as a
   gold_label says that the annotators did not agree: such rows are read, and rejected.
 - The same with a language: XNLI's dev and test sets, where one file has all languages.
+- A table with id, language, premise, hypothesis and label: AmericasNLI's, a file a language or one of all. Of its
+  ten languages NLLB knows Aymara, Guarani and Quechua; for the others something must stand in, as `bzd->spa_Latn`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,6 +26,7 @@ TAGS = {
     "arb_Arab": "ar", "bul_Cyrl": "bg", "deu_Latn": "de", "ell_Grek": "el", "eng_Latn": "en", "spa_Latn": "es",
     "fra_Latn": "fr", "hin_Deva": "hi", "rus_Cyrl": "ru", "swh_Latn": "sw", "tha_Thai": "th", "tur_Latn": "tr",
     "urd_Arab": "ur", "vie_Latn": "vi", "zho_Hans": "zh",
+    "ayr_Latn": "aym", "grn_Latn": "gn", "quy_Latn": "quy",
 }  # fmt: skip
 
 
@@ -47,6 +50,9 @@ def _of(language: Language | None, rows: Iterable[Row], path: Path) -> Iterator[
 
 
 def _item(row: Row) -> Item:
+    if "hypothesis" in row.fields:
+        segments = row.text("premise"), row.text("hypothesis")
+        return Item(row.name("id"), segments, row.one_of("label", LABELS), row.origin)
     if "premise" in row.fields:
         segments = row.text("premise"), row.text("hypo")
         return Item(str(row.number), segments, row.one_of("label", LABELS), row.origin)
