@@ -1,10 +1,11 @@
 """CTranslate2 as our engines use it, held against transformers on the same checkpoints."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import AlbertConfig, AlbertModel
 
 from xlnu.engines.base import Decoding
 from xlnu.engines.chat import question
@@ -96,13 +97,14 @@ def test_drawing_is_refused_where_it_could_not_be_repeated(folders: dict[str, Pa
         llm.answer([question(None, "who?", "", 0)], Decoding(5, temperature=0.7))
 
 
-def test_a_checkpoint_that_cannot_be_converted_is_named(tmp_path: Path) -> None:
-    shape = AlbertConfig(vocab_size=9, embedding_size=4, hidden_size=4, num_attention_heads=1, intermediate_size=4)
-    AlbertModel(shape).save_pretrained(tmp_path / "encoder")
+def test_a_checkpoint_that_cannot_be_converted_is_named(able: Built, tmp_path: Path) -> None:
+    shutil.copytree(able.qe / "encoder", tmp_path / "encoder")
+    config = json.loads((tmp_path / "encoder/config.json").read_text())
+    (tmp_path / "encoder/config.json").write_text(json.dumps(config | {"model_type": "albert"}))
     with pytest.raises(
         UserError, match=r"encoder: CTranslate2 does not convert it: .*; take the engine hf instead"
     ):
-        convert(str(tmp_path / "encoder"), "float32", tmp_path / "made")
+        convert(str(tmp_path / "encoder"), "float32", tmp_path)
 
 
 def test_numbers_are_small_on_processors_and_halves_on_gpus() -> None:
