@@ -268,11 +268,11 @@ def test_the_schema_and_the_dataclasses_are_the_same() -> None:
     assert agrees(Report, SCHEMA, "$") == []
 
 
-def test_the_modes_are_those_of_the_design() -> None:
+def test_the_modes_are_those_of_the_design_and_three_ablations_and_baselines() -> None:
     assert typing.get_args(Mode) == (
         "before", "sdrrl", "sft", "translate_sft", "no_switch", "no_parallel", "no_filter",
         "stacked", "zero_shot", "encoder", "translate_test", "translate_train", "ensemble", "router",
-        "stage1_labels", "stage2_only",
+        "stage1_labels", "stage2_only", "multilingual",
     )  # fmt: skip
     assert typing.get_args(Seen) == ("source", "target")
     assert typing.get_args(Resource) == ("source", "high", "mid", "low")
