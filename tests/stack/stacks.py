@@ -34,14 +34,18 @@ def llm(family: str, built: Built, folder: Path) -> str:
             num_attention_heads=4, num_key_value_heads=2, head_dim=8, max_position_embeddings=256,
             bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=0,
         )  # fmt: skip
-        torch.manual_seed(1)
-        model = getattr(transformers, f"{family}ForCausalLM")(config)
-        for one in model.parameters():
-            if one.dim() > 1:
-                torch.nn.init.normal_(one, std=0.2)
-        model.save_pretrained(place)
-        tokenizer.save_pretrained(place)
+        _drawn(f"{family}ForCausalLM", config, tokenizer, place)
     return str(place)
+
+
+def _drawn(kind: str, config: Any, tokenizer: Any, place: Path) -> None:
+    torch.manual_seed(1)
+    model = getattr(transformers, kind)(config)
+    for one in model.parameters():
+        if one.dim() > 1:
+            torch.nn.init.normal_(one, std=0.2)
+    model.save_pretrained(place)
+    tokenizer.save_pretrained(place)
 
 
 def alone(family: str, built: Built, folder: Path) -> str:
@@ -56,13 +60,7 @@ def alone(family: str, built: Built, folder: Path) -> str:
             pad_token_id=0, cls_token_id=tokenizer.bos_token_id,
             sep_token_id=tokenizer.eos_token_id,
         )  # fmt: skip
-        torch.manual_seed(1)
-        model = getattr(transformers, f"{family}ForMaskedLM")(config)
-        for one in model.parameters():
-            if one.dim() > 1:
-                torch.nn.init.normal_(one, std=0.2)
-        model.save_pretrained(place)
-        tokenizer.save_pretrained(place)
+        _drawn(f"{family}ForMaskedLM", config, tokenizer, place)
     return str(place)
 
 

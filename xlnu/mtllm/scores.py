@@ -48,31 +48,34 @@ class Said:
         return self.kind == "tokens" and spans.are_of_spans(self.labels)
 
     @cached_property
-    def values(self) -> dict[str, Examples]:
-        """Of each language, what each example by its key is worth: their mean is the metric."""
+    def _rows(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Of each language, by what names an example."""
         rows: dict[str, dict[str, dict[str, Any]]] = {}
         for row in self.table.to_pylist():
             if row["reject"] is None:
                 rows.setdefault(row["language"], {})[row["key"]] = row
-        return {label: dict(zip(some, self._worth([*some.values()]), strict=True)) for label, some in rows.items()}
+        return rows
+
+    @cached_property
+    def values(self) -> dict[str, Examples]:
+        """Of each language, what each example by its key is worth: their mean is the metric."""
+        return {
+            label: dict(zip(some, self._worth([*some.values()]), strict=True)) for label, some in self._rows.items()
+        }
 
     @cached_property
     def guessed(self) -> dict[str, Examples]:
         """What each would be worth had nothing been read: always the answer that is most often right there. Of
         spans that is none at all.
         """
-        golds: dict[str, dict[str, Sequence[float]]] = {}
-        for row in self.table.to_pylist():
-            if row["reject"] is None:
-                golds.setdefault(row["language"], {})[row["key"]] = row["gold"]
         if self._spans:
-            return {label: dict.fromkeys(some, 0.0) for label, some in golds.items()}
+            return {label: dict.fromkeys(some, 0.0) for label, some in self._rows.items()}
         found = dict[str, Examples]()
-        for label, some in golds.items():
-            every = sorted(one for gold in some.values() for one in gold)
+        for label, some in self._rows.items():
+            every = sorted(one for row in some.values() for one in row["gold"])
             guess = every[len(every) // 2] if self.kind == "regression" else Counter(every).most_common(1)[0][0]
             found[label] = {
-                key: _value(self.kind, {"gold": gold, "said": [guess] * len(gold)}) for key, gold in some.items()
+                key: _value(self.kind, row | {"said": [guess] * len(row["gold"])}) for key, row in some.items()
             }
         return found
 

@@ -77,9 +77,8 @@ def llm(folder: str, dtype: torch.dtype | str, attention: str | None = None) -> 
     how = suited(folder, attention)
     about = AutoConfig.from_pretrained(folder)
     if is_encoder(about):
-        bare = (
-            {} if about.model_type == "modernbert" else {"add_pooling_layer": False}
-        )  # most checkpoints have none
+        # most checkpoints have no pooler, and nothing here asks for one
+        bare = {} if about.model_type == "modernbert" else {"add_pooling_layer": False}
         found = _opened(AutoModel, folder, "", dtype=dtype, attn_implementation=how, **bare)
         return found.requires_grad_(False).eval()
     found = _opened(AutoModelForCausalLM, folder, "layers.", dtype=dtype, attn_implementation=how)
@@ -136,7 +135,7 @@ def is_encoder(config: Any) -> bool:
 def first_position(encoder: Any) -> int:
     """RoBERTa and its heirs count from behind the number of their padding."""
     padding = getattr(encoder.base_model.embeddings, "padding_idx", None)
-    return 0 if padding is None or encoder.config.model_type == "bert" else int(padding) + 1
+    return 0 if padding is None else int(padding) + 1
 
 
 def text_config(llm: Any) -> Any:

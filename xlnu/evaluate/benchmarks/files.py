@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,6 +55,15 @@ class Row:
         if text not in known:
             raise self.wrong(f"{name} must be one of {', '.join(known)}, and is {_shown(text)}")
         return known[text]
+
+    def real(self, name: str) -> float:
+        try:
+            value = float(self.value(name))
+        except (TypeError, ValueError):
+            value = math.nan
+        if not math.isfinite(value):
+            raise self.wrong(f"{name} must be a number, and is {self.value(name)!r}")
+        return value
 
     def number_of(self, name: str, first: int, last: int) -> int:
         text = self.name(name)

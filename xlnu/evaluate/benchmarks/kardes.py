@@ -5,7 +5,6 @@ former. The folders are {name}. Uyghur is written in Cyrillic letters, which NLL
 `ug->uig_Arab`, and the encoder reads a script it was not trained on. Similarity goes from 0 to 5.
 """
 
-import math
 from pathlib import Path
 
 from xlnu.evaluate.benchmarks import xnli
@@ -49,11 +48,15 @@ def copa(path: Path, language: Language | None) -> list[Item]:
 
 
 def _in(column: str, language: Language | None) -> str:
-    return column if language is not None and language.code == ENGLISH else f"{column}_translation"
+    return column if _english(language) else f"{column}_translation"
+
+
+def _english(language: Language | None) -> bool:
+    return language is not None and language.code == ENGLISH
 
 
 def _pair(row: Row, language: Language | None) -> tuple[str, str]:
-    if language is not None and language.code == ENGLISH:
+    if _english(language):
         return row.text("sentence1"), row.text("sentence2")
     return row.text("s1_translation"), row.text("s2_translation")
 
@@ -64,10 +67,7 @@ def _key(row: Row) -> str:
 
 
 def _score(row: Row) -> float:
-    try:
-        score = float(row.text("score"))
-    except ValueError:
-        score = math.nan
+    score = row.real("score")
     if not 0 <= score <= 5:
-        raise row.wrong(f"score must be a number from 0 to 5, and is {row.text('score')!r}")
+        raise row.wrong(f"score must be from 0 to 5, and is {score:g}")
     return score

@@ -10,7 +10,6 @@ Lists need JSON lines or Parquet. Rows without id are called by their number: fi
 the same rows in the same order.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -59,14 +58,7 @@ def _two(row: Row) -> tuple[str, ...]:
 
 def _regression(row: Row) -> tuple[tuple[str, ...], Label]:
     paired = any(names[1] in row.fields for names in PAIRS)
-    value = row.value("label")
-    try:
-        label = float(value)
-    except (TypeError, ValueError):
-        label = math.nan
-    if not math.isfinite(label):
-        raise row.wrong(f"label must be a number, and is {value!r}")
-    return _two(row) if paired else (row.text("text"),), label
+    return _two(row) if paired else (row.text("text"),), row.real("label")
 
 
 def _choice(row: Row) -> tuple[tuple[str, ...], Label]:
