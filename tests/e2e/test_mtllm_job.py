@@ -38,7 +38,9 @@ def run(folder: Path, tiny: Built, *settings: str) -> subprocess.CompletedProces
 
 def test_it_leaves_a_stack_and_its_scores_beside_the_baselines(tiny: Built, tmp_path: Path) -> None:
     modes = "modes=[stacked,zero_shot,translate_test,multilingual]"
-    done = run(tmp_path, tiny, modes, "multilingual.model=tiny:qe/encoder")
+    done = run(
+        tmp_path, tiny, modes, "multilingual.model=tiny:qe/encoder", "licences={llm: LLAMA, multilingual: MIT}"
+    )
     assert done.returncode == 0, done.stderr
     tables, model, report = done.stdout.splitlines()[-3:]
     assert (tables, report) == ("runs/mtllm/tables.md", "runs/mtllm/report.html")
@@ -64,6 +66,8 @@ def test_it_leaves_a_stack_and_its_scores_beside_the_baselines(tiny: Built, tmp_
     assert len(titles) == 1
     assert titles[0].startswith("# encoder@"), "its own name, and no other parent's"
     assert " in front of " not in titles[0]
+    assert "MIT" in (alone / "README.md").read_text()
+    assert "LLAMA" not in (alone / "README.md").read_text()
 
     again = run(tmp_path, tiny, modes, "multilingual.model=tiny:qe/encoder")
     assert "nothing was left to do: every step was done before" in again.stderr

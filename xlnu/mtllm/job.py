@@ -153,7 +153,12 @@ class _Trial:
 
     def _card(self, goal: Goal, view: str, of: Parents, went: Progress, scores: Sequence[Score] = ()) -> str:
         languages = [self.source, *self.languages]
-        return card(goal, view, of, languages, went, self.config.licences, scores)
+        licences = dict(self.config.licences)
+        other = licences.pop("multilingual", None)
+        if of != self.parents:  # in the LLM's place stands a model with a licence of its own
+            licences.pop("llm", None)
+            licences |= {"llm": other} if other else {}
+        return card(goal, view, of, languages, went, licences, scores)
 
     def found(self, results: dict[str, Result]) -> list[Said]:
         """What was answered; and the stacks' cards with their scores."""
