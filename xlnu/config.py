@@ -191,7 +191,8 @@ def _parse(text: str, where: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         place = f"{where}, line {mark.line + 1}, column {mark.column + 1}" if mark else where
         problem = getattr(error, "problem", None) or " ".join(str(error).split())
-        raise UserError(f"{place}: not YAML: {problem}") from None
+        hint = "; in a list, what holds a { stands in quotation marks: ['a/{language}.tsv']" * ("'{'" in problem)
+        raise UserError(f"{place}: not YAML: {problem}{hint}") from None
     return "" if content is None else content
 
 

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 from xlnu import machine, steps
 from xlnu.config import setting
 from xlnu.errors import Halt, UserError
+from xlnu.evaluate.measured import Measured, averages
 from xlnu.progress import Display
-from xlnu.report.document import Claim, Report, Score, StepLine, Tiny
+from xlnu.report.document import Claim, Comparison, Finding, Plot, Report, Sample, StepLine, Tiny
 from xlnu.report.write import write
 from xlnu.steps import Result, Step
 from xlnu.store import Store
@@ -32,13 +33,17 @@ class RunConfig(FolderConfig):
 
 @dataclass(frozen=True)
 class Found:
-    """What a method came to: scores, claims, the same as tables to read, and the models it leaves."""
+    """What a method came to: measures, claims, the same as tables to read, and the models it leaves."""
 
-    scores: Sequence[Score]
+    measured: Sequence[Measured]
     claims: Sequence[Claim]
     tables: str
     models: Sequence[Result]
     tiny: Tiny | None
+    plots: Sequence[Plot] = ()
+    samples: Sequence[Sample] = ()
+    findings: Sequence[Finding] = ()
+    comparisons: Sequence[Comparison] = ()
 
 
 class Method(Protocol):
@@ -106,17 +111,20 @@ class Run:
             print_out(self.folder.place("tables.md"))
         for model in (model for one in found for model in one.models):
             print_out(model.store.place(model.manifest.address))
-        scores = [score for one in found for score in one.scores]
-        claims = [claim for one in found for claim in one.claims]
-        self.report(results, next((one.tiny for one in found if one.tiny), None), scores, claims)
+        tiny = next((one.tiny for one in found if one.tiny), None)
+        self.report(
+            results,
+            tiny=tiny,
+            scores=[one.score() for each in found for one in each.measured],
+            claims=[claim for each in found for claim in each.claims],
+            averages=[average for each in found for average in averages(each.measured)],
+            comparisons=[one for each in found for one in each.comparisons],
+            plots=[plot for each in found for plot in each.plots],
+            samples=[sample for each in found for sample in each.samples],
+            findings=[finding for each in found for finding in each.findings],
+        )
 
-    def report(
-        self,
-        results: dict[str, Result],
-        tiny: Tiny | None = None,
-        scores: Sequence[Score] = (),
-        claims: Sequence[Claim] = (),
-    ) -> None:
+    def report(self, results: dict[str, Result], **found: Any) -> None:
         """Write report.json and report.html, and name the page as the last line of the job."""
         lines = [
             StepLine(
@@ -130,9 +138,7 @@ class Run:
             )
             for made in results.values()
         ]
-        write(
-            Report(self.name, self.settings, machine.versions(), tiny, lines, list(scores), list(claims)), self.put
-        )
+        write(Report(self.name, self.settings, machine.versions(), steps=lines, **found), self.put)
         if all(made.skipped for made in results.values()):
             self.display.say("nothing was left to do: every step was done before")
         print_out(self.folder.place("report.html"))

@@ -1,11 +1,9 @@
-"""Task data: read from the real files, the tiny world's, and files in the other forms; damage is named."""
+"""Task data: read from the tiny world's files, and files in the other forms; damage is named."""
 
 import gzip
 import json
-import os
-import tarfile
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +12,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from xlnu.errors import UserError
-from xlnu.evaluate.benchmarks.formats import FORMATS, place, read
+from xlnu.evaluate.benchmarks.formats import FORMATS, place, read, with_a_head
 from xlnu.evaluate.benchmarks.items import Item
 from xlnu.languages import declare, resolve
+from xlnu.mtllm.tasks import TasksConfig, found
 from xlnu.tiny.build import Built
 
-needs_real = pytest.mark.skipif(
-    "XLNU_REAL_DATA" not in os.environ, reason="XLNU_REAL_DATA names no folder of real data"
-)
 ENGLISH, SWAHILI = resolve("eng_Latn"), resolve("swh_Latn")
-
-
-def real(name: str) -> Path:
-    return Path(os.environ["XLNU_REAL_DATA"], name)
 
 
 def keys(items: Sequence[Item]) -> list[tuple[str, Any]]:
     return [(item.key, item.label) for item in items]
-
-
-def labels(items: Sequence[Item]) -> dict[Any, int]:
-    return dict(Counter(item.label for item in items))
 
 
 def written(path: Path, *lines: str) -> Path:
@@ -44,105 +32,6 @@ def written(path: Path, *lines: str) -> Path:
 
 def json_lines(path: Path, *rows: Any) -> Path:
     return written(path, *(json.dumps(row, ensure_ascii=False) for row in rows))
-
-
-# The real files
-
-
-@needs_real
-def test_sib200_in_all_languages(tmp_path: Path) -> None:
-    splits = ("train", "dev", "test")
-    english = {split: read("sib200", real(f"sib200/eng_Latn/{split}.tsv"), None) for split in splits}
-    assert [len(items) for items in english.values()] == [701, 99, 204]
-    assert sum((Counter(item.label for item in items) for items in english.values()), Counter()) == {
-        "science/technology": 252, "travel": 198, "politics": 146, "sports": 122, "health": 110,
-        "entertainment": 93, "geography": 83,
-    }  # fmt: skip
-    seen = 0
-    with tarfile.open(real("sib200/all_205_languages.tar.xz")) as archive:
-        for member in archive:
-            if member.name.endswith(("/dev.tsv", "/test.tsv")):
-                file = archive.extractfile(member)
-                assert file is not None
-                path = tmp_path / "file.tsv"
-                path.write_bytes(file.read())
-                items = read("sib200", path, None)
-                assert keys(items) == keys(english[Path(member.name).stem])
-                assert not [item for item in items if item.reject]
-                seen += 1
-    assert seen == 2 * 205
-    assert english["train"][11].segments[0].startswith('"She’s very cute and sings quite well, too," he said')
-
-
-@needs_real
-def test_nusax_in_all_languages() -> None:
-    folders = sorted(real("nusax/sentiment").iterdir())
-    assert len(folders) == 12
-    for split, counts in (("train", (192, 119, 189)), ("valid", (38, 24, 38)), ("test", (153, 96, 151))):
-        english = read("nusax", real(f"nusax/sentiment/english/{split}.csv"), None)
-        assert labels(english) == dict(zip(("negative", "neutral", "positive"), counts, strict=True))
-        for folder in folders:
-            items = read("nusax", folder / f"{split}.csv", None)
-            assert keys(items) == keys(english)
-            assert all(item.segments[0] and item.segments[0] == item.segments[0].strip() for item in items)
-
-
-@needs_real
-def test_nusax_folders_are_found_by_their_languages() -> None:
-    tags = "ace_Latn ban_Latn bjn_Latn bug_Latn eng_Latn ind_Latn jav_Latn min_Latn sun_Latn"
-    languages = [resolve(tag) for tag in [*tags.split(), *(f"{tag}->jav_Latn" for tag in ("bbc", "mad", "nij"))]]
-    pattern = str(real("nusax/sentiment/{name}/test.csv"))
-    assert {place(pattern, language).parent for language in languages} == {*real("nusax/sentiment").iterdir()}
-
-
-@needs_real
-def test_xnli_extension_in_its_languages() -> None:
-    paths = (real(f"xnli_extension_train/multinli.train.{tag}.tsv.gz") for tag in ("en", "sw", "tr"))
-    files = [read("xnli", path, None) for path in paths]
-    assert labels(files[0]) == {"contradiction": 5504, "entailment": 5100, "neutral": 4397}
-    assert keys(files[0]) == keys(files[1]) == keys(files[2])
-    assert not [item for items in files for item in items if item.reject]
-    assert files[1][0].segments == (
-        "Sakata cream ya conceptually ina vipimo viwili vya msingi - bidhaa na geography .",
-        "Bidhaa na geography ndio hufanya kazi ya utoaji wa cream .",
-    )
-
-
-@needs_real
-@pytest.mark.parametrize("code", ["eng_Latn", "deu_Latn"])
-def test_belebele(tmp_path: Path, code: str) -> None:
-    """Its text lies here in another form, and is put back into its own."""
-    rows = []
-    for line in real(f"belebele_en_de/{code}.jsonl").read_text(encoding="utf-8").splitlines():
-        passage = json.loads(line)
-        for number, item in enumerate(passage["items"], 1):
-            texts = {f"mc_answer{i}": answer["text"] for i, answer in enumerate(item["answers"], 1)}
-            right = [i for i, answer in enumerate(item["answers"], 1) if answer["correct"]]
-            link = passage["metadata"]["extra"]["url"]
-            row = {"link": link, "question_number": number, "flores_passage": passage["text"]}
-            rows.append(row | texts | {"question": item["question"], "correct_answer_num": str(right[0])})
-    items = read("belebele", json_lines(tmp_path / "rows.jsonl", *rows), None)
-    assert len(items) == 900
-    assert len({item.segments[0] for item in items}) == 488
-    assert all(len(item.segments) == 6 for item in items)
-    for item, row in zip(items, rows, strict=True):
-        assert isinstance(item.label, int)
-        assert item.segments[2 + item.label] == row[f"mc_answer{row['correct_answer_num']}"].strip()
-
-
-@needs_real
-def test_xcopa_in_its_languages() -> None:
-    pattern = str(real("xcopa/{iso1}/{split}.{iso1}.jsonl"))
-    languages = [resolve(tag) for tag in ("et", "ht", "id", "it", "qu", "sw", "ta", "th", "tr", "vi", "zho_Hans")]
-    for split, rows in (("val", 100), ("test", 500)):
-        files = [read("xcopa", place(pattern.replace("{split}", split), each), each) for each in languages]
-        assert all([item.key for item in items] == [str(i) for i in range(rows)] for items in files)
-        assert not [item for items in files for item in items if item.reject]
-    for items in files:
-        assert labels(items) == {0: 250, 1: 250}
-        assert {item.segments[1] for item in items} <= {"cause", "effect"}
-    premise = "Kifaa kilikuwa kimefungwa kwenye mfuko vibofu."
-    assert files[5][0].segments == (premise, "cause", "Kikuwa nyepesi kuvunjika.", "Kilikuwa kidogo.")
 
 
 # The tiny world's
@@ -284,6 +173,135 @@ def test_conll_2003_becomes_iob2(tmp_path: Path) -> None:
     assert items[0].label == ("B-ORG", "B-PER", "I-PER", "B-PER", "O")
 
 
+def hub_parquet(path: Path, rows: list[dict[str, Any]], classes: dict[str, list[str]]) -> Path:
+    """As the library `datasets` writes it, the names of the classes in the file."""
+    from datasets import ClassLabel, Dataset, Features, List
+
+    features = Dataset.from_list(rows).features
+    for name, names in classes.items():
+        several = isinstance(rows[0][name], list)
+        features[name] = List(ClassLabel(names=names)) if several else ClassLabel(names=names)
+    Dataset.from_list(rows, features=Features(features)).to_parquet(str(path))
+    return path
+
+
+MOODS = ["negative", "neutral", "positive"]
+TAGS = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-DATE", "I-DATE"]
+QUESTION = {"question": "why", "choice1": "a", "choice2": "b", "label": 1, "idx": 3, "changed": False}
+HUB: list[tuple[str, dict[str, Any], dict[str, list[str]], Item]] = [
+    ("xnli", {"premise": "A.", "hypothesis": "B.", "label": 1},
+     {"label": ["entailment", "neutral", "contradiction"]}, Item("1", ("A.", "B."), "neutral")),
+    ("xcopa", QUESTION | {"premise": "P", "question": "effect"}, {}, Item("3", ("P", "effect", "a", "b"), 1)),
+    ("nusax", {"id": "7", "text": "A.", "lang": "ace", "label": 2}, {"label": MOODS},
+     Item("7", ("A.",), "positive")),
+    ("sib200", {"index_id": 4, "category": "sports", "text": "A."}, {}, Item("4", ("A.",), "sports")),
+    ("afrisenti", {"tweet": '"A', "label": 0}, {"label": ["positive", "neutral", "negative"]},
+     Item("1", ('"A',), "positive")),
+    ("conll", {"id": "0", "tokens": ["Ann", "Lee", "ran"], "ner_tags": [1, 2, 0]}, {"ner_tags": TAGS},
+     Item("1", ("Ann", "Lee", "ran"), ("B-PER", "I-PER", "O"))),
+    ("xquad", {"id": "q", "context": "C.", "question": "Q?", "answers": {"text": ["a"], "answer_start": [0]}}, {},
+     Item("q", ("C.", "Q?"), ("a",))),
+    ("xlsum", {"id": "i", "url": "u", "title": "t", "summary": "S.", "text": "A."}, {},
+     Item("1", ("A.",), ("S.",))),
+    ("mgsm", {"question": "Q?", "answer": None, "answer_number": 2125, "equation_solution": None}, {},
+     Item("1", ("Q?",), ("2125",))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("form", "row", "classes", "item"), HUB, ids=[form for form, *_ in HUB])
+def test_what_the_hub_has_is_read(
+    tmp_path: Path, form: str, row: dict[str, Any], classes: dict[str, list[str]], item: Item
+) -> None:
+    path = hub_parquet(tmp_path / "test-00000-of-00001.parquet", [row], classes)
+    assert read(form, path, ENGLISH) == [replace(item, origin=f"{path}, row 1")]
+
+
+def test_belebele_as_parquet(tmp_path: Path) -> None:
+    path = hub_parquet(tmp_path / "0000.parquet", [BELEBELE], {})
+    assert [(item.key, item.label) for item in read("belebele", path, None)] == [("l 1", 0)]
+
+
+def test_a_class_that_is_not_told_is_refused(tmp_path: Path) -> None:
+    row = {"premise": "A.", "hypothesis": "B.", "label": -1}
+    path = hub_parquet(tmp_path / "a.parquet", [row], {"label": ["entailment", "neutral"]})
+    with pytest.raises(UserError, match=r"a.parquet, row 1: label must be one of entailment, .*, and is -1"):
+        read("xnli", path, None)
+
+
+def test_classes_of_xnli_are_told_without_their_names(tmp_path: Path) -> None:
+    rows = [{"premise": "A.", "hypothesis": "B.", "label": label} for label in (0, 1, 2)]
+    items = read("xnli", json_lines(tmp_path / "a.jsonl", *rows), None)
+    assert keys(items) == [("1", "entailment"), ("2", "neutral"), ("3", "contradiction")]
+
+
+def test_americas_nli_without_ids_counts_in_each_language(tmp_path: Path) -> None:
+    rows = [f"{tag}\tp{n}\th{n}\tneutral" for tag in ("aym", "quy") for n in (1, 2)]
+    path = written(tmp_path / "test.tsv", "language\tpremise\thypothesis\tlabel", *rows)
+    for name in ("ayr_Latn", "quy_Latn"):
+        assert keys(read("xnli", path, resolve(name))) == [("1", "neutral"), ("2", "neutral")]
+
+
+def squad(path: Path, *questions: Any) -> Path:
+    paragraphs = [{"context": " The Panthers. ", "qas": questions}]
+    return json_lines(path, {"data": [{"title": "x", "paragraphs": paragraphs}], "version": "1.1"})
+
+
+ANSWERED = {"id": "56be", "question": "Who? ", "answers": [{"text": each, "answer_start": 4} for each in "aab"]}
+
+
+def test_xquad(tmp_path: Path) -> None:
+    (item,) = read("xquad", squad(tmp_path / "xquad.de.json", ANSWERED), None)
+    assert (item.key, item.segments, item.label) == ("56be", ("The Panthers.", "Who?"), ("a", "b"))
+    assert item.origin == f"{tmp_path}/xquad.de.json, data 1, paragraphs 1, qas 1"
+
+
+def test_mgsm(tmp_path: Path) -> None:
+    items = read("mgsm", written(tmp_path / "mgsm_en.tsv", 'A "3" b?\t2,125', "C?\t-1.5"), None)
+    assert [(item.key, item.segments, item.label) for item in items] == [
+        ("1", ('A "3" b?',), ("2125",)), ("2", ("C?",), ("-1.5",)),
+    ]  # fmt: skip
+
+
+def test_xlsum(tmp_path: Path) -> None:
+    row = {"id": "uk-1", "url": "u", "title": "t", "summary": "S. ", "text": "A."}
+    items = read("xlsum", json_lines(tmp_path / "english_test.jsonl", row, row | {"summary": ""}), None)
+    assert [(item.key, item.segments, item.label, item.reject) for item in items] == [
+        ("1", ("A.",), ("S.",), None), ("2", ("A.",), ("",), "empty summary"),
+    ]  # fmt: skip
+
+
+def mkqa(path: Path, *names: str) -> Path:
+    def asked(number: int, kind: str, text: str | None) -> dict[str, Any]:
+        answer = {"type": kind, "entity": "Q1", "text": text, "aliases": ["b"]}
+        return {"example_id": number, "queries": dict.fromkeys(names, "Q?"),
+                "answers": {name: [answer] for name in names}}  # fmt: skip
+
+    return json_lines(path, asked(-5, "entity", "a"), asked(6, "unanswerable", None))
+
+
+def test_mkqa_as_examples(tmp_path: Path) -> None:
+    path = mkqa(tmp_path / "mkqa.jsonl", "en", "ar")
+    items = read("mkqa", path, ENGLISH)
+    assert [(item.key, item.segments, item.label, item.reject) for item in items] == [
+        ("-5", ("", "Q?"), ("a", "b"), None), ("6", ("", "Q?"), (), "no short answer"),
+    ]  # fmt: skip
+    with pytest.raises(UserError, match="holds no example"):
+        read("mkqa", path, SWAHILI)
+    with pytest.raises(UserError, match="has several languages; ask for one"):
+        read("mkqa", path, None)
+
+
+@pytest.mark.parametrize("form", ["xquad", "mkqa", "mgsm", "xlsum"])
+def test_what_is_answered_in_words_trains_no_head(form: str) -> None:
+    with pytest.raises(UserError, match=f"'{form}' is answered in words, .* train on one of sib200, nusax"):
+        with_a_head(form)
+    assert with_a_head("conll").kind == "tokens"
+    paths = {"q": "x.{iso1}"}
+    config = TasksConfig(format={"q": form}, train=paths, validation=paths, test=paths)
+    with pytest.raises(UserError, match=f"'{form}' is answered in words"):
+        found(config, ENGLISH, [SWAHILI])
+
+
 OWN: list[tuple[str, dict[str, Any], tuple[str, ...], Any]] = [
     ("text", {"text": " Good. ", "label": 1}, ("Good.",), "1"),
     ("pair", {"premise": "A.", "hypothesis": "B.", "label": "yes"}, ("A.", "B."), "yes"),
@@ -342,6 +360,15 @@ DAMAGED = [
     ("xcopa", "a.jsonl", ['{"question": "why"}'], "line 1: question must be one of cause, effect, and is 'why'"),
     ("conll", "a.txt", ["John B-PER", "Lewis"], "line 2: must be a word and its tag .*'Lewis'"),
     ("conll", "a.txt", ["John PER"], "line 1: must be a word and its tag .*'John PER'"),
+    ("mgsm", "a.tsv", ["Q?\t7", "Q?\tseven"], "line 2: answer_number must be a number, and is 'seven'"),
+    ("mgsm", "a.tsv", ["Q?\t7", "Q?"], "line 2: has 1 columns, and must have 2: question, answer_number"),
+    ("xquad", "a.json", ['{"data": ['], "a.json: is not JSON: Expecting value: line 2 column 1"),
+    ("xquad", "a.json", ["[]"], r"a.json: must be a JSON object, and is \[\]"),
+    ("xquad", "a.json", ['{"data": [{"paragraphs": 1}]}'], "a.json, data 1: paragraphs must be a list, and is 1"),
+    ("xquad", "a.json", ['{"data": [7]}'], "a.json: data 1 must be an object with fields, and is 7"),
+    ("xlsum", "a.jsonl", ['{"text": "A.", "summary": "S."}', '{"text": "A."}'], "line 2: summary is missing"),
+    ("xlsum", "a.jsonl", ['{"text": "A.", "summary": 7}'], "line 1: summary must be text, and is 7"),
+    ("mkqa", "a.jsonl", ['{"queries": {}}'], "line 1: not as MKQA has it"),
     ("text", "a.json", ["{}"], "must end in one of .jsonl, .csv, .tsv, .parquet"),
     ("text", "a.jsonl", ['{"text": "A.", "label": 1.5}'], "line 1: label must be text or a whole number"),
     ("text", "a.jsonl", ['{"text": "A.", "label": true}'], "label must be text or a whole number, and is True"),
@@ -361,6 +388,25 @@ def test_damage_is_named(tmp_path: Path, form: str, name: str, lines: list[str],
         read(form, written(tmp_path / name, *lines), ENGLISH)
     assert "\n" not in str(raised.value)
     assert form == "sib" or str(raised.value).startswith(f"{tmp_path / name}")
+
+
+@pytest.mark.parametrize(
+    ("question", "why"),
+    [
+        (ANSWERED | {"answers": []}, "qas 2: answers must hold one at least, and hold none"),
+        (ANSWERED | {"answers": [{"text": 1}]}, "qas 2, answers 1: text must be text, and is 1"),
+        ({"id": "x", "answers": ANSWERED["answers"]}, "qas 2: question is missing; there are id, answers"),
+    ],
+)
+def test_a_damaged_question_is_named(tmp_path: Path, question: Any, why: str) -> None:
+    with pytest.raises(UserError, match=f"a.json, data 1, paragraphs 1, {why}"):
+        read("xquad", squad(tmp_path / "a.json", ANSWERED, question), None)
+
+
+def test_tags_on_the_hub_are_one_a_word(tmp_path: Path) -> None:
+    path = hub_parquet(tmp_path / "a.parquet", [{"tokens": ["a", "b"], "ner_tags": [0]}], {"ner_tags": TAGS})
+    with pytest.raises(UserError, match=r"a.parquet, row 1: each word needs a tag: there are 2 words and 1 tags"):
+        read("conll", path, None)
 
 
 @pytest.mark.parametrize(
@@ -397,6 +443,9 @@ def test_what_is_empty_is_rejected_and_counted(tmp_path: Path) -> None:
         "empty text",
         None,
     ]
+    bare = squad(tmp_path / "c.json", ANSWERED, ANSWERED | {"id": "2", "question": " "})
+    bare.write_text(bare.read_text().replace("The Panthers.", ""))
+    assert [item.reject for item in read("xquad", bare, None)] == [None, "empty text"]  # it may have no passage
     path = json_lines(tmp_path / "b.jsonl", {"words": [], "tags": []})
     assert [item.reject for item in read("tokens", path, None)] == ["empty text"]
 

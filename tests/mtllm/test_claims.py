@@ -1,36 +1,38 @@
 """Claims are decided by what belongs together: one seed with itself, one variant with itself."""
 
-import pyarrow as pa
-
+from tests.evaluate.measures import answer, measures
+from xlnu.evaluate.judge import Judge
+from xlnu.evaluate.measured import Known, Measured, System
 from xlnu.languages import resolve
 from xlnu.mtllm.claims import claims
-from xlnu.mtllm.schemas import SAID
-from xlnu.mtllm.scores import Said
 from xlnu.report.document import Mode
 
-ENGLISH = resolve("eng_Latn")
+ENGLISH, SWAHILI = resolve("eng_Latn"), resolve("swh_Latn")
+JUDGE = Judge(ENGLISH, (SWAHILI,), {})
+KNOWN = Known(ENGLISH, (SWAHILI,), {"eng_Latn": "source", "swh_Latn": "low"})
 
 
-def said(mode: Mode, variant: str | None, right: int, seed: int = 0) -> Said:
+def said(mode: Mode, variant: str | None, right: int, seed: int = 0) -> list[Measured]:
+    """Of 100 the first `right`; half of all are b."""
+    labels = ["abcb"[n % 4] for n in range(100)]
+    wrong = {"a": "b", "b": "c", "c": "a"}
     rows = [
-        {
-            "id": str(n), "reject": None, "task": "topic", "language": "swh_Latn", "key": str(n),
-            "gold": [float(min(2, n % 4))], "said": [float((min(2, n % 4) + (n >= right)) % 3)],
-            "logits": [], "tokens": 1,
-        }
-        for n in range(100)
-    ]  # fmt: skip
-    table = pa.Table.from_pylist(rows, schema=SAID)
-    return Said(
-        "topic", "text", "sib200", mode, variant, seed, table, ENGLISH, {"swh_Latn": "low"}, ("a", "b", "c")
-    )
+        answer("text", "swh_Latn", str(n), label if n < right else wrong[label], label, "topic")
+        for n, label in enumerate(labels)
+    ]
+    return measures(rows, JUDGE, System(mode, variant, seed=seed), KNOWN)
+
+
+def majority() -> list[Measured]:
+    rows = [answer("text", "swh_Latn", str(n), "b", "abcb"[n % 4], "topic") for n in range(100)]
+    return measures(rows, JUDGE, System("majority", seed=0), KNOWN)
 
 
 def test_an_ablation_is_held_against_the_stack_of_its_own_variant() -> None:
     found = claims(
         [
-            said("stacked", "mlp", 90), said("stage2_only", "mlp", 90), said("stacked", "linear", 20),
-            said("stage2_only", "linear", 20), said("zero_shot", None, 30),
+            *said("stacked", "mlp", 90), *said("stage2_only", "mlp", 90), *said("stacked", "linear", 20),
+            *said("stage2_only", "linear", 20), *said("zero_shot", None, 30), *majority(),
         ]
     )  # fmt: skip
     by = {claim.claim: claim for claim in found if "all target languages" in claim.claim}
@@ -42,7 +44,7 @@ def test_an_ablation_is_held_against_the_stack_of_its_own_variant() -> None:
 
 
 def test_resource_levels_are_told_apart() -> None:
-    found = claims([said("stacked", "mlp", 90), said("translate_test", None, 95)])
+    found = claims([*said("stacked", "mlp", 90), *said("translate_test", None, 95), *majority()])
     assert [claim.claim.partition(":")[0] for claim in found] == [
         "Topic, all target languages", "Topic, low-resource languages",
     ]  # fmt: skip
@@ -50,9 +52,10 @@ def test_resource_levels_are_told_apart() -> None:
 
 
 def test_of_two_that_guess_neither_is_the_better() -> None:
-    found = claims([said("stacked", "mlp", 45), said("translate_test", None, 12)])[0]
+    found = claims([*said("stacked", "mlp", 45), *said("translate_test", None, 12), *majority()])[0]
     assert found.evidence.startswith("accuracy: a difference of +0.33 (+0.2")
     assert found.evidence.endswith("; but neither is better than always the commonest answer")
     assert found.holds is None
-    assert claims([said("stacked", "mlp", 70), said("translate_test", None, 12)])[0].holds
-    assert claims([said("stacked", "mlp", 12), said("translate_test", None, 70)])[0].holds is False
+    assert claims([*said("stacked", "mlp", 70), *said("translate_test", None, 12), *majority()])[0].holds
+    found = claims([*said("stacked", "mlp", 12), *said("translate_test", None, 70), *majority()])[0]
+    assert found.holds is False

@@ -12,19 +12,24 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
+from tests.evaluate.measures import answer, measures
 from xlnu.engines.checkpoint import find
 from xlnu.errors import UserError
+from xlnu.evaluate import said
 from xlnu.evaluate.benchmarks import conll
 from xlnu.evaluate.benchmarks.items import Item
+from xlnu.evaluate.judge import Judge
+from xlnu.evaluate.measured import Known, Measured, System
+from xlnu.evaluate.schemas import ANSWERED
 from xlnu.evaluate.spans import counts, f1
 from xlnu.languages import Language, declare, resolve
-from xlnu.mtllm import said, translated
+from xlnu.mtllm import translated
 from xlnu.mtllm.claims import claims
 from xlnu.mtllm.projected import PROJECTED, ProjectConfig, Words, apart, back, together, words_of
-from xlnu.mtllm.schemas import EXAMPLES, SAID
-from xlnu.mtllm.scores import Said
+from xlnu.mtllm.schemas import EXAMPLES
 from xlnu.mtllm.tasks import Task
 from xlnu.progress import Display
+from xlnu.report.document import Mode
 from xlnu.stack import parents
 from xlnu.stack.project import THRESHOLD, align_words, piece_states
 from xlnu.steps import Result, Rows, Step, Work, run
@@ -36,6 +41,7 @@ from xlnu.transfer.translate import TranslatorConfig, Way
 
 LABELS = ("B-LOC", "B-PER", "I-LOC", "I-PER", "O")
 ENGLISH = resolve(SOURCE)
+QAA = declare("qaa_Latn", "Qaa")
 
 
 def task(kind: Any = "tokens", labels: Sequence[str] = LABELS) -> Task:
@@ -125,26 +131,19 @@ def test_words_that_were_not_answered_have_no_name() -> None:
 # Together
 
 
-def answers(name: str, rows: Sequence[tuple[str, Any, Any]]) -> Step:
+def answers(name: str, rows: Sequence[tuple[str, Any, Any]], of: Task) -> Step:
     """A step `said`: of each row its key, its gold and its logits, answered in qaa by what is likeliest."""
 
     def made(work: Work) -> int:
-        found = [
-            {
-                "id": f"{name} {key}",
-                "reject": None,
-                "task": "names",
-                "language": "qaa_Latn",
-                "key": key,
-                "gold": gold,
-                "said": np.atleast_1d(np.array(some).argmax(-1)).astype(np.float32).tolist(),
-                "logits": np.array(some, dtype=np.float32).flatten().tolist(),
-                "tokens": 3,
-            }
-            for key, gold, some in rows
-        ]
+        found = []
+        for key, gold, some in rows:
+            best = np.atleast_1d(np.array(some).argmax(-1)).tolist()
+            row: dict[str, Any] = {"id": f"{name} {key}", "reject": None, "language": "qaa_Latn", "key": key}
+            row |= {"segments": ["?"], "gold": gold}
+            written = [of.labels[one] for one in best] if of.labels else [str(some[0])]
+            found.append(said.answered(row, of, written, np.array(some, dtype=np.float32).flatten().tolist(), 3))
         for part in work.todo(len(found), 100):
-            work.write(part, pa.Table.from_pylist(found[part.start : part.stop], schema=SAID))
+            work.write(part, pa.Table.from_pylist(found[part.start : part.stop], schema=ANSWERED))
         return len(found)
 
     return Step(name, {"rows": repr(rows)}, made)
@@ -158,10 +157,11 @@ def ensembled(folder: Path, one: Step, other: Step, of: Task) -> list[dict[str, 
 
 
 def test_two_modes_answer_by_the_mean_of_their_probabilities(tmp_path: Path) -> None:
-    one = answers("one", [("1", [0], [0.0, 1.0]), ("2", [1], [3.0, 0.0]), ("3", [1], [0.0, 1.0])])
-    other = answers("other", [("2", [1], [0.0, 1.0]), ("1", [0], [9.0, 0.0])])
-    found = ensembled(tmp_path, one, other, task("pair", ["a", "b"]))
-    assert [(row["key"], row["said"], row["tokens"]) for row in found] == [("1", [0.0], 6), ("2", [0.0], 6)]
+    of = task("pair", ["a", "b"])
+    one = answers("one", [("1", [0], [0.0, 1.0]), ("2", [1], [3.0, 0.0]), ("3", [1], [0.0, 1.0])], of)
+    other = answers("other", [("2", [1], [0.0, 1.0]), ("1", [0], [9.0, 0.0])], of)
+    found = ensembled(tmp_path, one, other, of)
+    assert [(row["key"], row["said"], row["tokens"]) for row in found] == [("1", ["a"], 6), ("2", ["a"], 6)]
     kept = np.exp(found[0]["logits"])
     assert kept == pytest.approx((np.array([1, np.e]) / (1 + np.e) + np.array([1, np.exp(-9)])) / 2, abs=1e-3)
 
@@ -169,48 +169,47 @@ def test_two_modes_answer_by_the_mean_of_their_probabilities(tmp_path: Path) -> 
 def test_of_words_the_one_decides_where_the_other_knows_nothing(tmp_path: Path) -> None:
     silent = np.zeros((2, len(LABELS)), dtype=np.float32)
     silent[0] = logits("B-PER")[0] * 2
-    one = answers("one", [("1", [1, 0], logits("O", "B-LOC").tolist())])
-    other = answers("other", [("1", [1, 0], silent.tolist())])
+    one = answers("one", [("1", [1, 0], logits("O", "B-LOC").tolist())], task())
+    other = answers("other", [("1", [1, 0], silent.tolist())], task())
     (found,) = ensembled(tmp_path, one, other, task())
-    assert tags(found["said"]) == ["B-PER", "B-LOC"]
+    assert found["said"] == ["B-PER", "B-LOC"]
     assert len(found["logits"]) == 2 * len(LABELS)
 
 
 def test_of_a_regression_it_is_the_mean_value(tmp_path: Path) -> None:
-    one, other = answers("one", [("1", [2.5], [2.0])]), answers("other", [("1", [2.5], [4.0])])
-    (found,) = ensembled(tmp_path, one, other, task("regression", []))
-    assert found["said"] == found["logits"] == [3.0]
+    of = task("regression", [])
+    one, other = answers("one", [("1", [2.5], [2.0])], of), answers("other", [("1", [2.5], [4.0])], of)
+    (found,) = ensembled(tmp_path, one, other, of)
+    assert (found["said"], found["logits"]) == (["3"], [3.0])
 
 
 # Scores
 
 
-def told(mode: Any, answered: Sequence[Sequence[str]], gold: Sequence[Sequence[str]], kind: Any = "tokens") -> Said:
+def told(mode: Mode, answered: Sequence[Sequence[str]], gold: Sequence[Sequence[str]]) -> list[Measured]:
     rows = [
-        {
-            "id": f"{key}", "reject": None, "task": "names", "language": "qaa_Latn", "key": f"{key}",
-            "gold": [float(LABELS.index(tag)) for tag in right],
-            "said": [float(LABELS.index(tag)) for tag in tags], "logits": [], "tokens": 0,
-        }
+        answer("tokens", "qaa_Latn", f"{key}", tags, right, "names")
         for key, (tags, right) in enumerate(zip(answered, gold, strict=True))
-    ]  # fmt: skip
-    table = pa.Table.from_pylist(rows, schema=SAID)
-    return Said("names", kind, "conll", mode, None, 0, table, ENGLISH, {"qaa_Latn": "low"}, LABELS)
+    ]
+    known = Known(ENGLISH, (QAA,), {"qaa_Latn": "low"})
+    return measures(rows, Judge(ENGLISH, (QAA,), {}), System(mode, seed=0), known)
 
 
 def test_names_are_scored_by_f1_and_held_against_one_another() -> None:
     gold = [["B-PER", "O"], ["O", "B-LOC"], ["O", "O"]] * 20
     worse = [["B-PER", "O"], ["O", "O"], ["B-LOC", "O"]] * 20
-    (score,) = told("translate_test", worse, gold).scores()
+    score = told("translate_test", worse, gold)[0].score()
     assert (score.metric, score.value, score.n) == ("span_f1", 0.5, 60)
     assert score.ci_low is not None
     assert score.ci_low < 0.5
-    both = [told("ensemble", gold, gold), told("translate_test", worse, gold)]
-    found = [claim for claim in claims(both) if "all target languages" in claim.claim]
+    nothing = told("majority", [["O", "O"]] * 60, gold)
+    both = [told("ensemble", gold, gold), told("translate_test", worse, gold), nothing]
+    found = [claim for claim in claims([one for some in both for one in some]) if "all target" in claim.claim]
     assert [claim.holds for claim in found] == [True]
     assert "span f1: a difference of +0.5 " in found[0].evidence
-    (perfect,) = both[0].scores()
+    perfect = both[0][0].score()
     assert perfect.value == perfect.ci_low == perfect.ci_high == 1
+    assert nothing[0].value == 0
 
 
 # With a translation model

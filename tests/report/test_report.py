@@ -12,8 +12,10 @@ from typing import Any, Literal
 import pytest
 from jsonschema import Draft202012Validator
 
+from tests.report.rich import EVIL, hostile, rich
 from xlnu.report.document import (
     FORMAT,
+    Average,
     Claim,
     Mode,
     Report,
@@ -27,8 +29,9 @@ from xlnu.report.document import (
 )
 from xlnu.report.interface import encode, schema
 from xlnu.report.page import page
-from xlnu.report.pivot import Cell, tables
+from xlnu.report.pivot import Cell, Table, tables
 from xlnu.report.readable import readable
+from xlnu.report.systems import Systems
 from xlnu.report.write import write
 
 PACKAGE = "xlnu.report"
@@ -79,6 +82,11 @@ def written(report: Report) -> dict[str, bytes]:
     return files
 
 
+def a_table(scores: list[Score]) -> Table:
+    (table,) = tables(scores, Systems(Report("demo", {}, {}, scores=scores)))
+    return table
+
+
 def rebuilt(of: Any, value: Any) -> Any:
     """The dataclass tree that a reader would make of the JSON."""
     if typing.get_origin(of) is UnionType:
@@ -115,6 +123,11 @@ def test_a_report_of_nothing_is_written_too_and_has_no_tiny() -> None:
         "steps": [],
         "scores": [],
         "claims": [],
+        "averages": [],
+        "comparisons": [],
+        "plots": [],
+        "samples": [],
+        "findings": [],
     }
 
 
@@ -272,7 +285,7 @@ def test_the_modes_are_those_of_the_design_and_three_ablations_and_baselines() -
     assert typing.get_args(Mode) == (
         "before", "sdrrl", "sft", "translate_sft", "no_switch", "no_parallel", "no_filter",
         "stacked", "zero_shot", "encoder", "translate_test", "translate_train", "ensemble", "router",
-        "stage1_labels", "stage2_only", "multilingual",
+        "stage1_labels", "stage2_only", "multilingual", "classifier", "majority", "random",
     )  # fmt: skip
     assert typing.get_args(Seen) == ("source", "target")
     assert typing.get_args(Resource) == ("source", "high", "mid", "low")
@@ -295,74 +308,163 @@ class Elements(HTMLParser):
         self.text += data
 
 
+def text_of(html: bytes) -> str:
+    return " ".join(Elements(html.decode()).text.split())
+
+
+def headings(report: Report) -> list[str | None]:
+    return [a["id"] for tag, a in Elements(page(report).decode()).found if tag == "h2"]
+
+
 def test_the_page_says_what_ran() -> None:
-    text = " ".join(Elements(page(a_report()).decode()).text.split())
+    text = text_of(page(a_report()))
     for part in (
-        "2 steps: 1 done now, in 31.5 s; 1 done before.",
-        "english 1,200 1,100 empty: 60 too long: 40 8.25 done before",
-        "bitext 8,800 8,800 none 31.5 done now",
-        "tiny-qa: exact match qa; 240 examples a language; seed 0; objective fkl System kat_Geor low",
-        "sdrrl 0.46 0.4 to 0.52 before 0 Steps",
-        "It forgets no English cannot tell one seed only; грузинский: ნახე SDRRL, section 4.2",
+        "2 steps: 1 done now, in 31.5 s; 1 done before, in 8.25 s.",
+        "english 8.25 english: 8.25 s 1,200 1,100 empty: 60 too long: 40 done before",
+        "bitext 31.5 bitext: 31.5 s 8,800 8,800 none done now",
+        "english 1,200 1,100 empty: 60 too long: 40 8.25 done before runs/english-0a1b",
+        "tiny-qa: exact match qa; 240 examples a language; seed 0; objective fkl. Lines, and small: the 95 % int",
+        "kat_GeorGeorgian, low0.4600.400 to 0.5200.000",
+        "? cannot tell It forgets no English one seed only; грузинский: ნახე · SDRRL, section 4.2",
+        "2 claims: 1 held, 1 undecided. The numbers of this run decide.",
         "kat_Geor 57 –",
         "torch 2.13.0",
         "languages [mad->jav_Latn] tau 0.8 run.dir '' limit null",
     ):
         assert part in text
+    assert "Cost" not in text
 
 
 def test_several_seeds_are_one_cell_with_the_lowest_and_the_highest() -> None:
     one = a_report().scores[0]
     several = [dataclasses.replace(one, seed=seed, value=value) for seed, value in ((1, 0.2), (2, 0.6), (3, 0.7))]
     other = dataclasses.replace(one, language="eng_Latn", resource="source", objective="hard")
-    (table,) = tables([*several, other])
+    table = a_table([*several, other])
     assert (table.title, table.about) == ("tiny-qa: exact match", "qa; 240 examples a language; seeds 0, 1, 2, 3")
-    assert table.columns == [("kat_Geor", "low"), ("eng_Latn", "source")]
-    assert table.rows == [
-        ("sdrrl (fkl)", [Cell("0.5", "0.2 to 0.7"), None]),
-        ("sdrrl (hard)", [None, Cell("0.46", "0.4 to 0.52")]),
+    assert table.spread_means == "the lowest and the highest of the seeds, around their mean"
+    assert [system.name for system in table.systems] == ["sdrrl (fkl)", "sdrrl (hard)"]
+    assert [(line.code, line.name, line.resource, line.cells) for line in table.lines] == [
+        ("kat_Geor", "Georgian", "low", [Cell(0.5, 0.2, 0.7), None]),
+        ("eng_Latn", "English", "source", [None, Cell(0.46, 0.4, 0.52)]),
     ]
+
+
+def test_languages_stand_best_first_and_of_an_error_the_smallest() -> None:
+    one = a_report().scores[0]
+    some = [
+        dataclasses.replace(one, language=code, value=value)
+        for code, value in (("fra_Latn", 0.2), ("deu_Latn", 0.5), ("swh_Latn", 0.3))
+    ]
+    assert [line.code for line in a_table(some).lines] == ["deu_Latn", "swh_Latn", "fra_Latn"]
+    errors = [dataclasses.replace(score, metric="off_target") for score in some]
+    assert [line.code for line in a_table(errors).lines] == ["fra_Latn", "swh_Latn", "deu_Latn"]
+
+
+def test_a_note_is_a_letter_with_its_text_once_and_so_is_a_signature() -> None:
+    note, signature = "only one class was ever answered", "nrefs:1|version:2.4.3"
+    scores = [
+        dataclasses.replace(a_report().scores[0], language=code, note=note, signature=signature)
+        for code in ("fra_Latn", "deu_Latn")
+    ]
+    html = page(dataclasses.replace(a_report(), scores=scores)).decode()
+    assert html.count("0.460<sup>a</sup>") == 2
+    assert (html.count(note), html.count(signature)) == (1, 1)
 
 
 def test_the_page_leaves_out_what_there_is_not() -> None:
-    headings = [a["id"] for tag, a in Elements(page(Report("serve", {}, {})).decode()).found if tag == "h2"]
-    assert headings == ["versions"]
+    assert headings(Report("serve", {}, {})) == ["versions"]
+    assert "<nav" not in page(Report("serve", {}, {})).decode()
+
+
+def test_the_page_has_all_its_parts_in_order_and_leads_to_them() -> None:
+    report = dataclasses.replace(rich(), tiny=a_report().tiny)
+    parts = ["claims", "findings", "scores", "averages", "changes", "comparisons", "plots", "samples"]
+    parts += ["steps", "tiny", "settings", "versions"]
+    assert headings(report) == parts
+    html = page(report).decode()
+    assert [a["href"] for tag, a in Elements(html).found if tag == "a"] == [f"#{part}" for part in parts]
+    assert [html.index(f'id="{part}"') for part in parts] == sorted(html.index(f'id="{part}"') for part in parts)
+
+
+def test_a_price_an_hour_makes_costs() -> None:
+    report = dataclasses.replace(a_report(), settings={"run.price": 120.0})
+    text = text_of(page(report))
+    assert "Cost, at 120 an hour: 1.05 now, 0.28 before." in text
+    assert "english 8.25 english: 8.25 s 0.28 1,200" in text
+
+
+def test_of_many_claims_those_of_one_level_are_folded_away() -> None:
+    html = page(rich()).decode()
+    folded = html[html.index('<details class="print">') : html.index("</details>")]
+    assert folded.count("-resource languages") == 12
+    assert "12 more, by level of resource (12 claims: 6 held, 3 not held, 3 undecided)" in folded
+    assert html[: html.index('<details class="print">')].count("all target languages") == 4
+    few = dataclasses.replace(rich(), claims=rich().claims[:12])
+    assert '<details class="print">' not in page(few).decode()
+
+
+def test_what_is_serious_comes_first_and_is_marked() -> None:
+    text = text_of(page(rich()))
+    assert "2 serious: a number cannot be believed as it stands. ! serious every answer is 'politics'" in text
+    assert text.index("3 questions stand in the training data") < text.index("note 12 % of answers")
+
+
+def test_a_missing_average_is_a_dash_and_the_best_is_bold() -> None:
+    report = dataclasses.replace(
+        a_report(),
+        averages=[
+            Average(
+                "tiny-qa", "qa", "exact_match", "sdrrl", "fkl", None, "all targets", 7, 0.5, 240, 0.4, 0.6, [0]
+            ),
+            Average("tiny-qa", "qa", "exact_match", "before", None, None, "all targets", 7, 0.1, 240, 0, 0.2, [0]),
+            Average("tiny-qa", "qa", "exact_match", "before", None, None, "family: Bantu", 3, 0, 240, 0, 0, [0]),
+        ],
+    )
+    html = page(report).decode()
+    assert '<td><span class="best">0.500</span><small>0.400 to 0.600</small></td>' in html
+    assert "<td><span>0.100</span><small>0.000 to 0.200</small></td>" in html
+    assert "<small>3 languages</small></th><td>–</td><td><span>0.000</span>" in html
 
 
 def test_text_of_others_cannot_become_markup() -> None:
-    evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
-    plain = a_report()
-    report = dataclasses.replace(
-        plain,
-        job=evil,
-        settings={evil: [evil]},
-        versions={evil: evil},
-        tiny=Tiny(TinyPaths(evil, evil, evil), TinyNumbers(0.5, 0.5, {evil: 1.0}, {evil: 1.0}, 1.0)),
-        steps=[StepLine(evil, evil, 1, 0, {evil: 1}, 1.0, False)],
-        scores=[
-            dataclasses.replace(score, benchmark=evil, task=evil, language=evil, objective=evil, metric=evil)
-            for score in plain.scores
-        ],
-        claims=[Claim(evil, evil, None, evil)],
-    )
-    html = page(report).decode()
+    html = page(hostile(dataclasses.replace(rich(), tiny=a_report().tiny))).decode()
     elements = Elements(html)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
-    assert elements.text.count("<img src=x onerror=alert(1)>") > 15
+    assert EVIL not in html
+    assert elements.text.count("<img src=x onerror=alert(1)>") > 60
     assert {"script", "img"} & {tag for tag, _ in elements.found} == set()
+    assert [name for _, attributes in elements.found for name in attributes if name.startswith("on")] == []
 
 
 def test_the_page_stands_alone() -> None:
-    html = page(a_report()).decode()
-    links = [
-        (tag, name, value)
+    html = page(rich()).decode()
+    links = {
+        (tag, name, value if tag == "link" or not value else value[0])
         for tag, attributes in Elements(html).found
         for name, value in attributes.items()
-        if name in ("src", "srcset", "href", "action", "data", "poster", "style") or name.startswith("on")
-    ]
-    assert links == [("link", "href", "data:,")]
+        if name in ("src", "srcset", "href", "xlink:href", "action", "data", "poster", "style")
+        or name.startswith("on")
+    }
+    assert links == {("link", "href", "data:,"), ("a", "href", "#"), ("use", "href", "#")}
     for word in ("http:", "https:", "//", "url(", "@import"):
         assert word not in html
+
+
+def test_a_page_of_200_languages_stays_small_and_leaves_the_rest_to_the_json() -> None:
+    html = page(rich(200))
+    assert len(html) < 2_000_000
+    changed = 2 * 3  # to both objectives, by each of the metrics that have a before
+    assert html.count(b"<h4>High resource and source: 68 languages</h4>") == 5 + changed
+    many = rich(200)
+    scores = [
+        dataclasses.replace(score, benchmark=f"{score.benchmark}-{number}")
+        for score in many.scores
+        for number in range(6)
+    ]
+    html = page(dataclasses.replace(many, scores=scores))
+    assert len(html) < 8_000_000
+    assert b"too much for this page beside the rest" in html
+    assert b"its numbers stand in report.json" in html
 
 
 def test_the_page_is_for_every_reader() -> None:
@@ -376,6 +478,7 @@ def test_the_page_is_for_every_reader() -> None:
     # a wide table scrolls in its own box, which the keyboard reaches
     boxes = [found[i - 1][1] for i, (tag, _) in enumerate(found) if tag == "table"]
     assert [(box.get("class"), box.get("tabindex")) for box in boxes] == [("scroll", "0")] * 4
+    assert all(box.get("aria-labelledby") or box.get("aria-label") for box in boxes)
     assert all(a.get("scope") in ("col", "row") for tag, a in found if tag == "th")
 
 

@@ -2,31 +2,18 @@
 
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
-from xlnu.evaluate.answers import ANSWERS
-from xlnu.evaluate.identify import Identifier
-from xlnu.evaluate.scores import Judge, Said
+from tests.evaluate.measures import answer, measures
+from xlnu.evaluate.judge import Judge
+from xlnu.evaluate.measured import Known, Measured, System, difference
 from xlnu.languages import resolve
-from xlnu.sdrrl.claims import claims, difference
+from xlnu.sdrrl.claims import claims
 from xlnu.sdrrl.tables import Cost, tables
 
 SWAHILI, ENGLISH = resolve("swh_Latn"), resolve("eng_Latn")
-JUDGE = Judge(
-    ENGLISH,
-    (SWAHILI,),
-    Identifier({"eng_Latn": ["the cat sat there"], "swh_Latn": ["paka alikaa pale"]}),
-    {"eng_Latn": "source", "swh_Latn": "low"},
-)
-
-
-def row(kind: str, label: str, number: int, said: str, right: str) -> dict[str, Any]:
-    return {
-        "id": f"{kind}{label}{number}", "reject": None, "benchmark": "mkqa" if kind == "qa" else "flores",
-        "kind": kind, "language": label, "key": str(number), "prompt": "?", "right": [right], "said": said,
-        "tokens": 1, "cut_off": False,
-    }  # fmt: skip
+JUDGE = Judge(ENGLISH, (SWAHILI,), {"eng_Latn": ["the cat sat there"], "swh_Latn": ["paka alikaa pale"]})
+KNOWN = Known(ENGLISH, (SWAHILI,), {"eng_Latn": "source", "swh_Latn": "low"})
 
 
 def said(
@@ -37,19 +24,22 @@ def said(
     seed: int = 0,
     objective: str | None = "hard",
     n: int = 200,
-) -> Said:
-    """A model that answers shares of n questions, and translates word for word."""
+    other_half: bool = False,
+) -> list[Measured]:
+    """A model that answers shares of n questions (or just the others), and translates word for word."""
     rows = list[dict[str, Any]]()
     for label, share in (("swh_Latn", swahili), ("eng_Latn", english)):
-        rows += [row("qa", label, i, "ndiyo" if i < share * n else "hapana", "ndiyo") for i in range(n)]
+        rows += [
+            answer("qa", label, str(i), "ndiyo" if (i < share * n) != other_half else "hapana", "ndiyo")
+            for i in range(n)
+        ]
     for kind in ("to_source", "from_source"):
-        rows += [row(kind, "swh_Latn", i, "paka alikaa pale", "paka alikaa hapa") for i in range(4)]
-    table = pa.Table.from_pylist(rows[::-1], schema=ANSWERS)
-    return Said(mode, None if mode == "before" else objective, seed, table, JUDGE)
+        rows += [answer(kind, "swh_Latn", str(i), "paka alikaa pale", "paka alikaa hapa") for i in range(4)]
+    return measures(rows, JUDGE, System(mode, None if mode == "before" else objective, seed=seed), KNOWN)
 
 
-def verdicts(*those: Said) -> dict[str, bool | None]:
-    return {claim.claim: claim.holds for claim in claims(those)}
+def verdicts(*those: list[Measured]) -> dict[str, bool | None]:
+    return {claim.claim: claim.holds for claim in claims([one for some in those for one in some])}
 
 
 def test_what_is_better_holds_and_what_is_worse_does_not() -> None:
@@ -70,26 +60,28 @@ def test_the_source_language_may_lose_a_little(kept: float, holds: bool | None) 
 def test_a_difference_that_examples_could_make_is_none() -> None:
     claim = "Code-switching helps with questions."
     assert verdicts(said("no_switch", 0.5), said("sdrrl", 0.55))[claim] is True, "the same examples, and ten more"
-    other = said("no_switch", 0.5)
-    rows = [{**each, "said": "ndiyo" if each["said"] == "hapana" else "hapana"} for each in other.table.to_pylist()]
-    unlike = Said("no_switch", "hard", 0, pa.Table.from_pylist(rows, schema=ANSWERS), JUDGE)
+    unlike = said("no_switch", 0.5, other_half=True)
     assert verdicts(unlike, said("sdrrl", 0.55))[claim] is None, "as much better, but in half of them worse"
 
 
 def test_a_few_examples_prove_nothing() -> None:
     """Of one, drawn again, all are alike."""
     for n, holds in ((1, None), (29, None), (30, True)):
-        found = claims([said("before", 0, n=n), said("sdrrl", 1, n=n)])
+        found = claims([*said("before", 0, n=n), *said("sdrrl", 1, n=n)])
         assert found[0].holds is holds
 
 
+def exact(*those: list[Measured]) -> list[Measured]:
+    return [one for some in those for one in some if one.metric == "exact_match" and one.seen == "target"]
+
+
 def test_only_runs_of_one_seed_are_compared() -> None:
-    one, other = [said("sdrrl", 0.5, seed=1), said("sdrrl", 0.7, seed=2)], [said("before", 0.1, seed=2)]
-    found = difference(one, other, "exact_match")
+    one, other = [said("sdrrl", 0.5, seed=1), said("sdrrl", 0.7, seed=2)], exact(said("before", 0.1, seed=2))
+    found = difference(exact(*one), other)
     assert found
-    assert found.mean == pytest.approx(0.6)
-    assert found.n == 200
-    assert difference(one[:1], other, "exact_match") is None
+    assert found[0].mean == pytest.approx(0.6)
+    assert found[0].n == 200
+    assert difference(exact(one[0]), other) is None
 
 
 def test_objectives_are_held_against_hard() -> None:
@@ -111,43 +103,41 @@ def test_an_ablation_of_nothing_tells_nothing() -> None:
 
 
 def test_a_right_answer_and_one_without_letters_are_in_no_wrong_language() -> None:
-    rows = [
-        row("qa", "swh_Latn", 0, "1969", "1970"),
-        row("qa", "swh_Latn", 1, "The cat", "cat"),
-        row("qa", "swh_Latn", 2, "the cat", "paka"),
-        row("qa", "swh_Latn", 3, "paka", "the cat"),
-    ]
-    one = Said("sdrrl", "hard", 0, pa.Table.from_pylist(rows, schema=ANSWERS), JUDGE)
-    assert one.values("off_target_qa")["swh_Latn"] == {"0": 0, "1": 1, "2": 1, "3": 0}
-    right = [{**each, "right": [each["said"]]} for each in rows]
-    same = Said("sdrrl", "hard", 0, pa.Table.from_pylist(right, schema=ANSWERS), JUDGE)
-    assert set(same.values("off_target_qa")["swh_Latn"].values()) == {0}
-    deaf = Judge(ENGLISH, (SWAHILI,), Identifier({"swh_Latn": ["paka"]}), JUDGE.resources)
-    assert Said("sdrrl", "hard", 0, one.table, deaf).values("off_target_qa") == {}, "English it cannot see"
+    said_and_right = [("1969", "1970"), ("The cat", "cat"), ("the cat", "paka"), ("paka", "the cat")]
+    rows = [answer("qa", "swh_Latn", str(i), *both) for i, both in enumerate(said_and_right)]
+
+    def off_target(rows: list[dict[str, Any]], judge: Judge = JUDGE) -> list[dict[str, float]]:
+        found = measures(rows, judge, System("sdrrl"), KNOWN)
+        return [dict(one.values) for one in found if one.metric == "off_target"]
+
+    assert off_target(rows) == [{"0": 0, "1": 1, "2": 1, "3": 0}]
+    right = [{**row, "right": row["said"]} for row in rows]
+    assert set(off_target(right)[0].values()) == {0}
+    assert off_target(rows, Judge(ENGLISH, (SWAHILI,), {"swh_Latn": ["paka"]})) == [], "English it cannot see"
 
 
 def test_scores_are_the_libraries_own() -> None:
     import sacrebleu
 
-    scores = {(one.metric, one.language): one for one in said("sdrrl", 0.25).scores()}
-    exact = scores["exact_match", "swh_Latn"]
-    assert (exact.value, exact.n, exact.seen, exact.resource) == (0.25, 200, "target", "low")
-    assert exact.ci_low is not None
-    assert exact.ci_high is not None
-    assert 0.18 < exact.ci_low < 0.22 < 0.28 < exact.ci_high < 0.32
+    scores = {(one.metric, one.language): one.score() for one in said("sdrrl", 0.25)}
+    found = scores["exact_match", "swh_Latn"]
+    assert (found.value, found.n, found.seen, found.resource) == (0.25, 200, "target", "low")
+    assert found.ci_low is not None
+    assert found.ci_high is not None
+    assert 0.18 < found.ci_low < 0.22 < 0.28 < found.ci_high < 0.32
     hypotheses, references = ["paka alikaa pale"] * 4, [["paka alikaa hapa"] * 4]
     assert scores["bleu_from_source", "swh_Latn"].value == pytest.approx(
         sacrebleu.corpus_bleu(hypotheses, references).score, abs=1e-3
     )
+    assert scores["bleu_from_source", "swh_Latn"].signature.startswith("nrefs:1|case:mixed|eff:no|tok:13a|")
     assert scores["chrf_to_source", "swh_Latn"].value == pytest.approx(
         sacrebleu.corpus_chrf(hypotheses, references, word_order=2).score, abs=1e-3
     )
 
 
 def test_the_tables_say_what_the_scores_say() -> None:
-    those = [said("before", 0.1), said("sdrrl", 0.5)]
-    scores = [score for one in those for score in one.scores()]
-    page = tables(those, scores, claims(those), [Cost("sdrrl", 1234, 10, 5678, 9.0)])
+    those = [*said("before", 0.1), *said("sdrrl", 0.5)]
+    page = tables(those, claims(those), [Cost("sdrrl", 1234, 10, 5678, 9.0)])
     assert "| before | 1.00 (1.00-1.00) | .10 (.0" in page
     assert "| sdrrl | 1,234 | 10 | 5,678 | 9 |" in page
     assert "| After SDRRL, questions in the target languages are answered better than before. | holds |" in page

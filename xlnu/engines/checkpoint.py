@@ -69,7 +69,8 @@ def find(key: str, name: str, revision: str = "main") -> Checkpoint:
     if folder.suffix == ".ckpt" and folder.is_file():  # as COMET's own tools name it
         folder = folder.parent.parent if folder.parent.name == "checkpoints" else folder.parent
     if folder.is_dir():
-        if not (folder / "config.json").is_file() and not list(folder.rglob("*.ckpt")):
+        whole = any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
+        if not whole and not list(folder.rglob("*.ckpt")):
             raise UserError(f"{key}: {name}: the folder holds no model: there is no config.json in it")
         return Checkpoint(str(folder.absolute()), "", _hash_folder(folder), _licence(folder), _parameters(folder))
     if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def _batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
+def batched(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
     """What is about as long goes together, longest first, with no more than so many tokens, padding included."""
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     at = 0
@@ -60,7 +60,7 @@ class HfTranslator:
         prefix = self.tokenizer.convert_tokens_to_ids(self.framing.prefix(end))
         stop = self.tokenizer.eos_token_id
         found: list[Translation | None] = [None] * len(asked)
-        for batch in _batches([len(ids) for ids in asked], self.batch_tokens):
+        for batch in batched([len(ids) for ids in asked], self.batch_tokens):
             ids, mask = _padded([asked[i] for i in batch], self.tokenizer.pad_token_id, left=False)
             with torch.inference_mode():
                 out = self.model.generate(
@@ -94,7 +94,7 @@ class HfGenerator:
         prompts = render(self.tokenizer, questions)
         pad = self.tokenizer.pad_token_id
         found: list[Answer | None] = [None] * len(prompts)
-        for batch in _batches([len(ids) + decoding.max_new_tokens for ids in prompts], self.batch_tokens):
+        for batch in batched([len(ids) + decoding.max_new_tokens for ids in prompts], self.batch_tokens):
             ids, mask = _padded([prompts[i] for i in batch], self.ends[0] if pad is None else pad, left=True)
             drawn = [_Drawn([questions[i].seed for i in batch], decoding)] if decoding.temperature else []
             with torch.inference_mode():

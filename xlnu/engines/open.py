@@ -70,16 +70,17 @@ def checkpoint_of(key: str, engine: str, config: ModelConfig) -> Checkpoint | No
     return find(f"{key}.model", config.model, config.revision)
 
 
-def conversion(name: str, checkpoint: Checkpoint, compute: str) -> Step:
-    """The step that converts a checkpoint for CTranslate2, once for all who use it."""
+def conversion(name: str, checkpoint: Checkpoint, compute: str, base: Checkpoint | None = None) -> Step:
+    """The step that converts a checkpoint, or an adapter of `base`, for CTranslate2, once for all who use it."""
 
     def run(work: Work) -> int:
-        call(_convert, checkpoint, compute, work.write_part, display=work.task.display)
+        call(_convert, checkpoint, compute, work.write_part, base, display=work.task.display)
         return 0
 
     import ctranslate2
 
     about = {**checkpoint.identity, "compute": compute, "ctranslate2": ctranslate2.__version__}
+    about |= {"base": base.identity} if base else {}
     return Step(name, about, run)
 
 

@@ -13,22 +13,14 @@ from xlnu.engines.ct2 import Ct2Generator
 from xlnu.engines.hf import HfGenerator
 from xlnu.engines.open import computed, conversion, conversion_of
 from xlnu.errors import UserError
-from xlnu.evaluate.questions import QUESTIONS, EvaluateConfig
+from xlnu.evaluate.questions import AnswerConfig
+from xlnu.evaluate.schemas import ANSWERED
 from xlnu.spread import Placed, spread
 from xlnu.steps import NOBODY_KNOWS, Files, Part, Rows, Step, Work
 
-ANSWERS = pa.schema(
-    [
-        *QUESTIONS,
-        pa.field("said", pa.string(), nullable=False),
-        pa.field("tokens", pa.int32(), nullable=False),
-        pa.field("cut_off", pa.bool_(), nullable=False),
-    ]
-)
-
 
 def steps(
-    config: EvaluateConfig, questions: Step, model: Checkpoint | Step, base: Checkpoint | None = None
+    config: AnswerConfig, questions: Step, model: Checkpoint | Step, base: Checkpoint | None = None
 ) -> list[Step]:
     """The answers of a model, the last of the steps; a model is a checkpoint that is there, or a step's result: an
     adapter of `base`, or whole.
@@ -37,18 +29,20 @@ def steps(
         raise UserError(
             f"evaluate.compute: the engine hf has no {config.compute}; take float32, bfloat16 or float16"
         )
+    if config.engine == "hf" and base and isinstance(model, Checkpoint):
+        raise UserError(f"answer.engine: hf does not open an adapter, as {model.name} is one; take ct2")
     compute = computed(config.engine, config.compute, config.pool.gpus)
     made = list[Step]()
     if config.engine == "ct2" and isinstance(model, Step):
         made = [conversion_of("model_ct2", model, base, compute)]
     elif config.engine == "ct2":
         assert isinstance(model, Checkpoint)
-        made = [conversion("llm_ct2", model, compute)]
+        made = [conversion("llm_ct2", model, compute, base)]
     files = made[0] if made else model if isinstance(model, Step) else None
     checkpoint = model if isinstance(model, Checkpoint) else None
 
     def run(work: Work) -> int:
-        asked = work.inputs["questions"].rows()
+        asked = work.inputs[questions.name].rows()
         folder = work.inputs[files.name].files() if files else checkpoint
         assert folder is not None
         opened = _Model(config.engine, folder, compute, config.batch_tokens)
@@ -63,7 +57,7 @@ def steps(
         **(checkpoint.identity if checkpoint else {}),
     }
     inputs = (questions, files) if files else (questions,)
-    return [*made, Step("answers", about, run, inputs, estimate=NOBODY_KNOWS)]
+    return [*made, Step("answers", about, run, inputs, version=2, estimate=NOBODY_KNOWS)]
 
 
 @dataclass(frozen=True)
@@ -91,7 +85,9 @@ class _Answer:
         given = self.rows.read(part.start, part.stop).to_pylist()
         answers = self.engine.answer([question(None, row["prompt"], "", 0) for row in given], self.decoding)
         made = [
-            row | {"reject": one.refused, "said": one.text, "tokens": one.tokens, "cut_off": one.cut_off}
+            row
+            | {"reject": one.refused, "asked": row["prompt"], "said": [one.text], "logits": []}
+            | {"tokens": one.tokens, "cut_off": one.cut_off, "judged": None, "prompt": None}
             for row, one in zip(given, answers, strict=True)
         ]
-        return pa.Table.from_pylist(made, schema=ANSWERS), sum(one.tokens for one in answers)
+        return pa.Table.from_pylist(made, schema=ANSWERED), sum(one.tokens for one in answers)

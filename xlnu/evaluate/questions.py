@@ -12,6 +12,7 @@ from xlnu.config import section, setting
 from xlnu.engines.ct2 import Compute
 from xlnu.errors import UserError
 from xlnu.evaluate import flores, mkqa
+from xlnu.evaluate.metrics import FROM_SOURCE, TO_SOURCE
 from xlnu.languages import Language
 from xlnu.rows import ROW, row_id
 from xlnu.spread import PoolConfig
@@ -20,16 +21,18 @@ from xlnu.transfer.ask import AskConfig
 
 ROWS_PER_PART = 4096
 Resource = Literal["high", "mid", "low"]
-QA, TO_SOURCE, FROM_SOURCE = "qa", "to_source", "from_source"  # kinds of questions
+QA = "qa"
 MKQA, FLORES = "mkqa", "flores"
 
 QUESTIONS = pa.schema(
     [
         *ROW,
         pa.field("benchmark", pa.string(), nullable=False),
+        pa.field("task", pa.string(), nullable=False),
         pa.field("kind", pa.string(), nullable=False, metadata={"meaning": "qa, to_source or from_source"}),
         pa.field("language", pa.string(), nullable=False, metadata={"meaning": "the language that is tested"}),
         pa.field("key", pa.string(), nullable=False, metadata={"meaning": "of an example in all its languages"}),
+        pa.field("segments", pa.list_(pa.string()), metadata={"meaning": "what the prompt is made of"}),
         pa.field("prompt", pa.string(), nullable=False),
         pa.field("right", pa.list_(pa.string()), nullable=False, metadata={"meaning": "answers that are right"}),
     ]
@@ -37,7 +40,19 @@ QUESTIONS = pa.schema(
 
 
 @dataclass
-class EvaluateConfig:
+class AnswerConfig:
+    """What runs a model that writes its answers."""
+
+    engine: Literal["ct2", "hf"] = setting("ct2", "what runs the models that are evaluated; greedy")
+    compute: Compute = setting("auto", "numbers it computes with, as of english.compute")
+    max_new_tokens: int = setting(256, "an answer that is longer is cut off", at_least=1)
+    batch_tokens: int = setting(16384, "tokens computed at once, padding included", at_least=1)
+    rows_per_part: int = setting(512, "answers written at once, and so lost at most to a kill", at_least=1)
+    pool: PoolConfig = section(PoolConfig)
+
+
+@dataclass
+class EvaluateConfig(AnswerConfig):
     """What a model is asked before and after, and what runs it then."""
 
     mkqa: str = setting("", "questions and answers: MKQA's file mkqa.jsonl or mkqa.jsonl.gz; empty: not asked")
@@ -49,12 +64,6 @@ class EvaluateConfig:
     resources: dict[str, Resource] = setting(
         {}, "how much text there is of a language, for the report: {sw: low, uk: high}; else high if XLM-R has it"
     )
-    engine: Literal["ct2", "hf"] = setting("ct2", "what runs the models that are evaluated; greedy")
-    compute: Compute = setting("auto", "numbers it computes with, as of english.compute")
-    max_new_tokens: int = setting(256, "an answer that is longer is cut off", at_least=1)
-    batch_tokens: int = setting(16384, "tokens computed at once, padding included", at_least=1)
-    rows_per_part: int = setting(512, "answers written at once, and so lost at most to a kill", at_least=1)
-    pool: PoolConfig = section(PoolConfig)
 
     @property
     def on(self) -> bool:
@@ -78,7 +87,7 @@ def step(config: EvaluateConfig, ask: AskConfig, source: Language, languages: Se
             work.write(part, pa.Table.from_pylist(made[part.start : part.stop], schema=QUESTIONS))
         return len(made)
 
-    return Step("questions", about, run, estimate=NOBODY_KNOWS)
+    return Step("questions", about, run, version=2, estimate=NOBODY_KNOWS)
 
 
 def _files(config: EvaluateConfig, languages: Sequence[Language]) -> dict[str, Path]:
@@ -135,6 +144,7 @@ def _row(
         "id": row_id(benchmark, kind, language.label, key),
         "reject": None if right else "no short answer to hold it against",
         "benchmark": benchmark,
+        "task": "qa" if kind == QA else "translation",
         "kind": kind,
         "language": language.label,
         "key": key,

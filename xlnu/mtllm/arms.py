@@ -4,13 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from xlnu.evaluate import guesses, said, scored
+from xlnu.evaluate.judge import Judge
 from xlnu.languages import Language
-from xlnu.mtllm import embed, said, tokens, translated
+from xlnu.mtllm import embed, tokens, translated
 from xlnu.mtllm.build import Built
 from xlnu.mtllm.projected import words_of
 from xlnu.mtllm.recipes import Weights
-from xlnu.mtllm.settings import TOGETHER, Mode, Settings
+from xlnu.mtllm.settings import TOGETHER, Settings
+from xlnu.mtllm.settings import Mode as Made
 from xlnu.mtllm.tasks import Task
+from xlnu.report.document import Mode
 from xlnu.steps import Step
 from xlnu.transfer.models import Mt
 from xlnu.transfer.translate import Way
@@ -18,12 +22,13 @@ from xlnu.transfer.translate import Way
 
 @dataclass(frozen=True)
 class Asked:
-    """One mode of a task: what it answers, and what was trained for it."""
+    """One mode of a task: what it answers, what that is worth, and what was trained for it."""
 
     task: Task
     mode: Mode
     variant: str | None  # of a stack
     step: Step
+    scored: Step
     model: Step | None
 
 
@@ -47,11 +52,11 @@ class Arms:
     multilingual: Built | None  # with another model in the LLM's place
     add: Callable[[Step], Step]
     trained: Callable[[str, Step], Step]
-    modes: Sequence[Mode]
+    modes: Sequence[Made]
     shared: bool
 
     def all(self) -> list[Asked]:
-        made: dict[Mode, Callable[[], tuple[Step, list[Step]]]] = {
+        made: dict[Made, Callable[[], tuple[Step, list[Step]]]] = {
             "stacked": lambda: (self._stack(), [self.tests]),
         }
         if self.shared:
@@ -80,7 +85,10 @@ class Arms:
         if self.shared and "ensemble" in self.modes:
             one, other = (asked[mode].step for mode in TOGETHER)
             both = self.add(said.ensemble(f"said_{self.task.name}_ensemble", one, other, self.task))
-            asked["ensemble"] = Asked(self.task, "ensemble", None, both, None)
+            asked["ensemble"] = self._scored("ensemble", None, both, None)
+        if self.shared:
+            guess = guesses.step(f"said_{self.task.name}_majority", "majority", self.tests, self.task)
+            asked["majority"] = self._scored("majority", None, self.add(guess), None)
         return list(asked.values())
 
     @property
@@ -156,6 +164,11 @@ class Arms:
     def _ask(self, mode: Mode, model: Step, tests: Sequence[Step]) -> Asked:
         of = {one.label: one for one in (self.source, *self.languages)}
         name = f"said_{self.task.name}_{mode}"
-        step = self.add(said.step(name, model, tests, self.config.read, self.built.parents, of))
+        step = self.add(said.step(name, model, tests, self.task, self.config.read, self.built.parents, of))
         of_a_stack = mode in ("stacked", "stage2_only", "stage1_labels")
-        return Asked(self.task, mode, self.variant if of_a_stack else None, step, model)
+        return self._scored(mode, self.variant if of_a_stack else None, step, model)
+
+    def _scored(self, mode: Mode, variant: str | None, step: Step, model: Step | None) -> Asked:
+        judge = Judge(self.source, tuple(self.languages), {})
+        worth = scored.step(f"scored_{self.task.name}_{mode}", [step], judge, {})
+        return Asked(self.task, mode, variant, step, self.add(worth), model)

@@ -9,6 +9,8 @@ from typing import Any
 
 from xlnu.config import varied
 from xlnu.errors import UserError
+from xlnu.evaluate import measured
+from xlnu.evaluate.measured import Known, Measured, System
 from xlnu.evaluate.resources import levels
 from xlnu.languages import Language, resolve, resolve_all
 from xlnu.manifest import CARD
@@ -19,7 +21,6 @@ from xlnu.mtllm.card import card
 from xlnu.mtllm.claims import claims
 from xlnu.mtllm.parts import Parents, StackSettings, beside, check, parents, suits
 from xlnu.mtllm.recipes import Goal, Weights
-from xlnu.mtllm.scores import Said
 from xlnu.mtllm.settings import MAIN, TOGETHER, Mode, MtllmConfig, Settings
 from xlnu.mtllm.tables import Cost, tables
 from xlnu.mtllm.tasks import Task
@@ -160,19 +161,21 @@ class _Trial:
             licences |= {"llm": other} if other else {}
         return card(goal, view, of, languages, went, licences, scores)
 
-    def found(self, results: dict[str, Result]) -> list[Said]:
-        """What was answered; and the stacks' cards with their scores."""
-        resources, made = levels(self.config.resources, self.source, self.languages, self.declared), list[Said]()
+    def found(self, results: dict[str, Result]) -> list[Measured]:
+        """What was measured; and the stacks' cards with their scores."""
+        resources = levels(self.config.resources, self.source, self.languages, self.declared)
+        known, made = Known(self.source, tuple(self.languages), resources), list[Measured]()
         for one in self.asked:
-            task, table = one.task, results[one.step.address].table()
-            said = Said(
-                task.name, task.kind, task.format, one.mode, one.variant, self.config.align.seed, table,
-                self.source, resources, task.labels,
-            )  # fmt: skip
-            made.append(said)
+            own = measured.read(
+                results[one.scored.address],
+                System(one.mode, one.variant, seed=self.config.align.seed),
+                known,
+            )
+            made += own
             if one.mode == "stacked" and one.model:
                 model = results[one.model.address]
-                text = self._card("distil", "stack", self.parents, progress(model), list(said.scores())).encode()
+                scores = [each.score() for each in own if each.is_main]
+                text = self._card("distil", "stack", self.parents, progress(model), scores).encode()
                 model.store.write(f"{model.manifest.address}/{CARD}", text)
         return made
 
@@ -212,13 +215,12 @@ class Mtllm:
         return [step for trial in self.trials for step in trial.todo]
 
     def found(self, results: dict[str, Result]) -> Found:
-        said = [one for trial in self.trials for one in trial.found(results)]
-        scores: list[Score] = [score for one in said for score in one.scores()]
-        held = claims(said)
+        found = [one for trial in self.trials for one in trial.found(results)]
+        held = claims(found)
         costs = [cost for trial in self.trials for cost in trial.costs(results)]
         models = [results[step.address] for trial in self.trials for step in trial.stacks]
         built = self.trials[0].built
-        return Found(scores, held, tables(said, held, costs), models, built.report() if built else None)
+        return Found(found, held, tables(found, held, costs), models, built.report() if built else None)
 
 
 def _check(config: Settings, found: Sequence[Task]) -> None:

@@ -56,23 +56,3 @@ EMBEDDINGS = pa.schema(
         ),
     ]
 )
-
-SAID = pa.schema(
-    [
-        *ROW,
-        pa.field("task", pa.string(), nullable=False),
-        pa.field("language", pa.string(), nullable=False),
-        pa.field("key", pa.string(), nullable=False),
-        pa.field("gold", pa.list_(pa.float32()), nullable=False),
-        pa.field(
-            "said", pa.list_(pa.float32()), nullable=False, metadata={"meaning": "what was answered, as gold"}
-        ),
-        pa.field(
-            "logits",
-            pa.list_(pa.float32()),
-            nullable=False,
-            metadata={"meaning": "of every label, choice or word, one after another"},
-        ),
-        pa.field("tokens", pa.int32(), nullable=False, metadata={"meaning": "that were read"}),
-    ]
-)

@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 from xlnu.config import section, setting
 from xlnu.evaluate.questions import Resource
+from xlnu.evaluate.said import ReadConfig
 from xlnu.mtllm.build import AlignConfig, DistilConfig, MapConfig, TeacherConfig
 from xlnu.mtllm.parts import ParentConfig, StackSettings
 from xlnu.mtllm.projected import ProjectConfig
-from xlnu.mtllm.said import ReadConfig
 from xlnu.mtllm.tasks import TasksConfig
 from xlnu.mtllm.texts import TextsConfig
 from xlnu.run import RunConfig

@@ -59,7 +59,7 @@ def found(config: TasksConfig, source: Language, languages: Sequence[Language]) 
 
 
 def _task(config: TasksConfig, name: str, source: Language, languages: Sequence[Language]) -> Task:
-    kind, files = formats.named(config.format[name]).kind, dict[tuple[str, str], Path]()
+    kind, files = formats.with_a_head(config.format[name]).kind, dict[tuple[str, str], Path]()
     for split in ("train", "validation"):
         files[split, source.label] = formats.place(getattr(config, split)[name], source)
     for language in (source, *languages):
@@ -92,27 +92,25 @@ def steps(config: TasksConfig, task: Task, source: Language, languages: Sequence
             "labels": list(task.labels),
             "at_most": config.at_most,
         }
-        run = functools.partial(_write, config=config, task=task, splits=splits, languages=some)
+        run = functools.partial(write, at_most=config.at_most, task=task, splits=splits, languages=some)
         made.append(Step(name, about, run, estimate=NOBODY_KNOWS))
     return made[0], made[1]
 
 
-def _write(
-    work: Work, config: TasksConfig, task: Task, splits: Sequence[str], languages: Sequence[Language]
-) -> int:
-    rows = list(_rows(config, task, splits, languages))
+def write(work: Work, at_most: int, task: Task, splits: Sequence[str], languages: Sequence[Language]) -> int:
+    rows = list(_rows(at_most, task, splits, languages))
     for part in work.todo(len(rows), ROWS_PER_PART):
         work.write(part, pa.Table.from_pylist(rows[part.start : part.stop], schema=EXAMPLES))
     return len(rows)
 
 
 def _rows(
-    config: TasksConfig, task: Task, splits: Sequence[str], languages: Sequence[Language]
+    at_most: int, task: Task, splits: Sequence[str], languages: Sequence[Language]
 ) -> Iterator[dict[str, Any]]:
     for split in splits:
         for language in languages:
             items = formats.read(task.format, task.files[split, language.label], language)
-            for item in items[: config.at_most or None]:
+            for item in items[: at_most or None]:
                 yield {
                     "id": row_id(task.name, split, language.label, item.key),
                     "reject": item.reject,

@@ -11,7 +11,7 @@ Resource = Literal["source", "high", "mid", "low"]
 Mode = Literal[
     "before", "sdrrl", "sft", "translate_sft", "no_switch", "no_parallel", "no_filter",
     "stacked", "zero_shot", "encoder", "translate_test", "translate_train", "ensemble", "router",
-    "stage1_labels", "stage2_only", "multilingual",
+    "stage1_labels", "stage2_only", "multilingual", "classifier", "majority", "random",
 ]  # fmt: skip
 
 
@@ -53,12 +53,97 @@ class Score:
     ci_low: float | None
     ci_high: float | None
     seed: int | None
+    model: str | None = None
+    signature: str = ""
+    address: str = ""
+    note: str = ""
 
     def __post_init__(self) -> None:
         low, high = self.ci_low, self.ci_high
         if (low is None) != (high is None) or (low is not None and high is not None and low > high):
             place = f"{self.benchmark} {self.language} {self.mode} {self.metric}"
             raise ValueError(f"score {place}: [{low}, {high}] is no confidence interval")
+
+
+@dataclass(frozen=True)
+class Average:
+    """One number over several languages: the mean of what it is in each, over all seeds."""
+
+    benchmark: str
+    task: str
+    metric: str
+    mode: Mode
+    objective: str | None
+    model: str | None
+    group: str
+    languages: int
+    value: float
+    n: int
+    ci_low: float
+    ci_high: float
+    seeds: list[int]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How much better one system is than another on the same examples; of an error, how much smaller it is."""
+
+    benchmark: str
+    task: str
+    metric: str
+    group: str
+    one: str
+    other: str
+    difference: float
+    ci_low: float
+    ci_high: float
+    n: int
+    languages: int
+
+
+@dataclass(frozen=True)
+class Series:
+    """A line of a plot: points of x and y, each with the interval of y if there is one."""
+
+    name: str
+    points: list[list[float | None]]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """What is read off a curve: how a training went, what survives a threshold, how layers align."""
+
+    section: str
+    title: str
+    x: str
+    y: str
+    series: list[Series]
+    address: str = ""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One example and what a system answered, for reading."""
+
+    benchmark: str
+    task: str
+    language: str
+    mode: Mode
+    model: str | None
+    question: str
+    right: str
+    said: str
+    correct: bool | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check of the data, or of a model's answers, found."""
+
+    check: str
+    where: str
+    finding: str
+    serious: bool
 
 
 @dataclass(frozen=True)
@@ -104,6 +189,11 @@ class Report:
     steps: list[StepLine] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
+    averages: list[Average] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    plots: list[Plot] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
     def document(self) -> dict[str, Any]:
         """The keys of report.json in their order; `tiny` is left out where there was no made world."""

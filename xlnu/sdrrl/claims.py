@@ -8,8 +8,8 @@ what may be lost, is our choice.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from xlnu.evaluate.scores import Metric, Said
-from xlnu.evaluate.statistics import Interval, interval
+from xlnu.evaluate.measured import Measured, difference
+from xlnu.evaluate.statistics import Interval
 from xlnu.report.document import Claim
 from xlnu.sdrrl.arms import Arm
 
@@ -24,7 +24,7 @@ class _Rule:
     """SDRRL against another arm."""
 
     claim: str
-    metric: Metric
+    metric: str
     other: Arm
     allowed: float = 0.0  # a difference above its negative is good enough
     in_source: bool = False
@@ -62,54 +62,46 @@ _RULES = (
 )
 
 
-def claims(said: Sequence[Said]) -> list[Claim]:
-    return [*_of_arms(said), *_of_objectives(said)]
+def claims(measured: Sequence[Measured]) -> list[Claim]:
+    return [*_of_arms(measured), *_of_objectives(measured)]
 
 
-def _of_arms(said: Sequence[Said]) -> Iterator[Claim]:
-    first = next((one.objective for one in said if one.mode == "sdrrl"), None)
-    arms = {
-        arm: [one for one in said if one.mode == arm and (arm != "sdrrl" or one.objective == first)]
-        for arm in {one.mode for one in said}
-    }
+def _of_arms(measured: Sequence[Measured]) -> Iterator[Claim]:
+    first = next(iter(_objectives(measured)), None)
     for rule in _RULES:
-        one, other = arms.get("sdrrl", []), arms.get(rule.other, [])
-        found = difference(one, other, rule.metric, in_source=rule.in_source)
+        seen = "source" if rule.in_source else "target"
+        some = [one for one in measured if one.metric == rule.metric and one.seen == seen]
+        one = [each for each in some if each.system.mode == "sdrrl" and each.system.objective == first]
+        found = difference(one, [each for each in some if each.system.mode == rule.other])
         if found:
-            yield _claim(rule.claim, PAPER, rule.metric, found, rule.allowed)
+            yield _claim(rule.claim, PAPER, rule.metric, found[0], rule.allowed)
 
 
-def _of_objectives(said: Sequence[Said]) -> Iterator[Claim]:
+def _of_objectives(measured: Sequence[Measured]) -> Iterator[Claim]:
     of = {
-        name: [one for one in said if one.mode == "sdrrl" and one.objective == name] for name in _objectives(said)
+        name: [
+            one
+            for one in measured
+            if one.system.mode == "sdrrl"
+            and one.system.objective == name
+            and one.metric == "exact_match"
+            and one.seen == "target"
+        ]
+        for name in _objectives(measured)
     }
     for name, some in of.items():
-        found = difference(some, of.get("hard", []), "exact_match") if name != "hard" else None
+        found = difference(some, of.get("hard", [])) if name != "hard" else None
         if found:
             text = f"Distilling the teacher's whole distribution ({name}) is better than its answers alone (hard)."
-            yield _claim(text, OURS, "exact_match", found, 0.0)
+            yield _claim(text, OURS, "exact_match", found[0], 0.0)
 
 
-def _objectives(said: Sequence[Said]) -> list[str]:
-    return list(dict.fromkeys(one.objective for one in said if one.mode == "sdrrl" and one.objective))
+def _objectives(measured: Sequence[Measured]) -> list[str]:
+    systems = (one.system for one in measured)
+    return list(dict.fromkeys(one.objective for one in systems if one.mode == "sdrrl" and one.objective))
 
 
-def difference(
-    one: Sequence[Said], other: Sequence[Said], metric: Metric, *, in_source: bool = False
-) -> Interval | None:
-    """One minus the other, over the target languages or in the source language; None where they share nothing."""
-    runs = []
-    for mine in one:
-        for theirs in (each for each in other if each.seed == mine.seed):
-            a, b, source = mine.values(metric), theirs.values(metric), mine.judge.source.label
-            labels = [label for label in a if label in b and (label == source) == in_source]
-            assert all(a[label].keys() == b[label].keys() for label in labels)
-            if labels:
-                runs.append([{key: a[label][key] - b[label][key] for key in a[label]} for label in labels])
-    return interval(runs) if runs else None
-
-
-def _claim(text: str, source: str, metric: Metric, found: Interval, allowed: float) -> Claim:
+def _claim(text: str, source: str, metric: str, found: Interval, allowed: float) -> Claim:
     holds = None if found.n < FEWEST else True if found.low > -allowed else False if found.high < -allowed else None
     evidence = (
         f"{metric.replace('_', ' ')}: a difference of {found.mean:+.3g} ({found.low:+.3g} to {found.high:+.3g}; "

@@ -16,9 +16,11 @@ from xlnu import manifest
 from xlnu.config import section, setting, settings
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.errors import UserError
-from xlnu.evaluate import answers, questions
+from xlnu.evaluate import answers, judge, measured, questions, scored
+from xlnu.evaluate.judge import Judge
+from xlnu.evaluate.measured import Known, Measured, System
 from xlnu.evaluate.questions import EvaluateConfig
-from xlnu.evaluate.scores import Judge, Said, judge
+from xlnu.evaluate.resources import levels
 from xlnu.languages import Language, resolve, resolve_all
 from xlnu.manifest import CARD
 from xlnu.report.document import Score
@@ -73,9 +75,17 @@ class _World:
     declared: tuple[Language, ...]
 
     @cached_property
-    def judge(self) -> Judge:
-        languages = resolve_all(self.config.languages, self.declared)
-        return judge(self.config.evaluate, resolve(self.config.source, self.declared), languages, self.declared)
+    def known(self) -> Known:
+        config = self.config
+        source, languages = resolve(config.source, self.declared), resolve_all(config.languages, self.declared)
+        resources = levels(config.evaluate.resources, source, languages, self.declared)
+        return Known(source, tuple(languages), resources)
+
+    @cached_property
+    def judge(self) -> tuple[Judge, dict[str, str]]:
+        about, known = self.config.evaluate, self.known
+        told_by = judge.about(about.flores, about.split, (known.source, *known.languages))
+        return judge.judge(known.source, known.languages, about.flores, about.split), told_by
 
 
 class _Trial:
@@ -97,8 +107,9 @@ class _Trial:
         if config.evaluate.on:
             about, ask = config.evaluate, config.transfer.ask
             self.asked = [questions.step(about, ask, self.made.source, self.made.languages)]
-            self.judge = world.judge
+            self.known = world.known
             self.asking = answers.steps(about, self.asked[0], *self._after())
+            self.asking.append(scored.step("scored", self.asking[-1:], *world.judge))
 
     def _after(self) -> tuple[Checkpoint | Step, Checkpoint | None]:
         """What is asked, and what it is an adapter of."""
@@ -124,11 +135,10 @@ class _Trial:
             self.checkpoint, MEANING[self.arm], progress, languages, chosen, examples(packs), licences, scores
         )
 
-    def said(self, results: dict[str, Result]) -> Said:
+    def found(self, results: dict[str, Result]) -> list[Measured]:
         objective = OBJECTIVES[self.config.train.objective] if self.training else None
-        columns = [name for name in answers.ANSWERS.names if name not in ("id", "reject", "prompt")]
-        table = results[self.asking[-1].address].table(columns)
-        return Said(self.arm, objective, self.config.transfer.seed, table, self.judge)
+        system = System(self.arm, objective, seed=self.config.transfer.seed)
+        return measured.read(results[self.asking[-1].address], system, self.known)
 
     def leave(self, results: dict[str, Result], scores: Sequence[Score], run: Run) -> Cost:
         """Its card, with the scores, beside its model, and how it was trained in the job's folder."""
@@ -193,25 +203,21 @@ class Sdrrl:
         return [step for trial in self.trials for step in trial.steps]
 
     def found(self, results: dict[str, Result]) -> Found:
-        said, scores, costs, run = list[Said](), list[Score](), list[Cost](), self.run
+        found, costs, run = list[Measured](), list[Cost](), self.run
         for trial in self.trials:
-            own = list[Score]()
-            if trial.asking:
-                said.append(trial.said(results))
-                run.display.say(f"scores: {trial.name}")
-                own = said[-1].scores()
-            scores += own
+            own = trial.found(results) if trial.asking else []
+            found += own
             if trial.training:
-                costs.append(trial.leave(results, own, run))
+                costs.append(trial.leave(results, [one.score() for one in own], run))
         arms = sorted(self.trials, key=lambda one: one.arm != "sdrrl")
         first = next((trial for trial in arms if trial.training), None)
         if first:
             show_samples(first.config, run, first.made, results)
-        held = claims(said)
+        held = claims(found)
         models = [results[trial.training[-1].address] for trial in self.trials if trial.arm == "sdrrl"]
         built = self.worlds[0].built
-        text = tables(said, scores, held, costs) if said else ""
-        return Found(scores, held, text, models, built.report() if built else None)
+        text = tables(found, held, costs) if found else ""
+        return Found(found, held, text, models, built.report() if built else None)
 
 
 def _fit(trials: Sequence[_Trial], run: Run) -> None:

@@ -2,11 +2,13 @@
 
     english.model: tiny:llm   translator.model: tiny:mt   quality.model: tiny:qe   instructions.path: tiny:data/...
 
-The job makes the world if it has to, puts the real paths in their places, and reads them as it reads any others.
+In a list of NAME=PLACE the place may be one. The job makes the world if it has to, puts the real paths in their
+places, and reads them as it reads any others.
 """
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from xlnu.progress import Display
 from xlnu.tiny.build import Built, TinyConfig, build, open_cache, world_steps
 from xlnu.tiny.tongues import SOURCE
 
-PREFIX = "tiny:"
+_NAMED = re.compile(r"((?:\w+=)?)tiny:")
 
 
 def embed(config: Any, tiny: TinyConfig, display: Display, plan: bool) -> tuple[Built | None, tuple[Language, ...]]:
@@ -42,7 +44,7 @@ def _any(value: Any) -> bool:
         return any(_any(getattr(value, field.name)) for field in dataclasses.fields(value))
     if isinstance(value, list | dict):
         return any(_any(one) for one in (value.values() if isinstance(value, dict) else value))
-    return isinstance(value, str) and value.startswith(PREFIX)
+    return isinstance(value, str) and _NAMED.match(value) is not None
 
 
 def _put(config: Any, places: dict[str, Path]) -> None:
@@ -51,12 +53,13 @@ def _put(config: Any, places: dict[str, Path]) -> None:
             return [put(one) for one in value]
         if isinstance(value, dict):
             return {name: put(one) for name, one in value.items()}
-        if not (isinstance(value, str) and value.startswith(PREFIX)):
+        named = _NAMED.match(value) if isinstance(value, str) else None
+        if not named:
             return value
-        name, slash, rest = value.removeprefix(PREFIX).partition("/")
+        name, slash, rest = value[named.end() :].partition("/")
         if name not in places:
             raise UserError(f"{value}: the tiny world has no {name!r}: there are {', '.join(map(repr, places))}")
-        return f"{places[name]}{slash}{rest}"
+        return f"{named[1]}{places[name]}{slash}{rest}"
 
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)

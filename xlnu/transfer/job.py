@@ -30,7 +30,7 @@ def work(config: TransferJobConfig, run: Run) -> None:
     made = TransferSet(config, declared, run.plan)
     results = run.steps(made.steps)
     show_samples(config, run, made, results)
-    run.report(results, built.report() if built else None)
+    run.report(results, tiny=built.report() if built else None)
     if not results[made.transfer.address].manifest.rows_out:
         raise Halt(f"the set is empty: {_why(named(results, made.steps))}")
 

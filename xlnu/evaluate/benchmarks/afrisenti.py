@@ -1,7 +1,8 @@
 """AfriSenti: sentiment of tweets in African languages, data/TAG/{train,dev,test}.tsv, in each language its own.
 
 The files have no quoting: a quotation mark is a letter, also where one stands at both ends. Some have an ID, most
-call a tweet by its row. Oromo and Tigrinya have no training file but its head.
+call a tweet by its row. Oromo and Tigrinya have no training file but its head. The hub has it as Parquet, with the
+labels as classes.
 
 The folders are {iso3}, but for Swahili and Oromo: say `swa->swh_Latn` and `orm->gaz_Latn`. Algerian Arabic (arq)
 and Nigerian Pidgin (pcm) are unknown to NLLB, and something must stand in for them, too, as `pcm->eng_Latn`.
@@ -9,7 +10,7 @@ and Nigerian Pidgin (pcm) are unknown to NLLB, and something must stand in for t
 
 from pathlib import Path
 
-from xlnu.evaluate.benchmarks.files import table
+from xlnu.evaluate.benchmarks.files import rows, table
 from xlnu.evaluate.benchmarks.items import Item, Kind
 
 KIND: Kind = "text"
@@ -24,5 +25,5 @@ def read(path: Path) -> list[Item]:
             row.one_of("label", LABELS),
             row.origin,
         )
-        for row in table(path, "\t", quoted=False)
+        for row in rows(path, lambda path: table(path, "\t", quoted=False))
     ]

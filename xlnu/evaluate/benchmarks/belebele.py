@@ -1,15 +1,15 @@
-"""Belebele: questions about FLORES-200's passages, CODE.jsonl, the same questions in all languages."""
+"""Belebele: questions about FLORES-200's passages, CODE.jsonl (or Parquet), the same in all languages."""
 
 from pathlib import Path
 
-from xlnu.evaluate.benchmarks.files import Row, json_lines
+from xlnu.evaluate.benchmarks.files import Row, json_lines, rows
 from xlnu.evaluate.benchmarks.items import Item, Kind
 
 KIND: Kind = "choice"
 
 
 def read(path: Path) -> list[Item]:
-    return [_item(row) for row in json_lines(path)]
+    return [_item(row) for row in rows(path, json_lines)]
 
 
 def _item(row: Row) -> Item:

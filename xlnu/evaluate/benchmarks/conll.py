@@ -2,7 +2,8 @@
 
 The tags come out as IOB2, in which each name begins with B-. CoNLL-2003's own files have I- there, unless the name
 before is of the same kind and ends right there (IOB1): an I- that goes on with nothing is read as B-. Lines that
-say -DOCSTART- are no words, and left out. Sentences are called by their number.
+say -DOCSTART- are no words, and left out. Sentences are called by their number. The hub has them as Parquet, a
+sentence a row: tokens, and ner_tags as classes.
 """
 
 import re
@@ -10,7 +11,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 from xlnu.errors import UserError
-from xlnu.evaluate.benchmarks.files import lines
+from xlnu.evaluate.benchmarks.files import Row, lines, parquet
 from xlnu.evaluate.benchmarks.items import Item, Kind
 
 KIND: Kind = "tokens"
@@ -19,6 +20,17 @@ _TAG = re.compile(r"O|[BI]-\S+")
 
 
 def read(path: Path) -> list[Item]:
+    return [_sentence(row) for row in parquet(path)] if path.suffix == ".parquet" else _sentences(path)
+
+
+def _sentence(row: Row) -> Item:
+    words, tags = row.texts("tokens"), row.texts("ner_tags")
+    if len(words) != len(tags):
+        raise row.wrong(f"each word needs a tag: there are {len(words)} words and {len(tags)} tags")
+    return Item(str(row.number), words, _iob2(list(tags)), row.origin)
+
+
+def _sentences(path: Path) -> list[Item]:
     items: list[Item] = []
     words: list[str] = []
     tags: list[str] = []

@@ -1,4 +1,4 @@
-"""Rows of tables, JSON lines and Parquet, each with the place where it stands. A damaged row stops the reading."""
+"""Rows of tables, JSON and Parquet, each with the place where it stands. A damaged row stops the reading."""
 
 import csv
 import gzip
@@ -6,7 +6,7 @@ import io
 import json
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,21 @@ class Row:
             raise self.wrong(f"{name} must be a list of texts, and is {_shown(value)}")
         return tuple(each.strip() for each in value)
 
+    def record(self, name: str) -> "Row":
+        """A row inside this one."""
+        return self._inside(self.value(name), name)
+
+    def records(self, name: str) -> "list[Row]":
+        value = self.value(name)
+        if not isinstance(value, list):
+            raise self.wrong(f"{name} must be a list, and is {_shown(value)}")
+        return [self._inside(each, f"{name} {number}") for number, each in enumerate(value, 1)]
+
+    def _inside(self, value: Any, place: str) -> "Row":
+        if not isinstance(value, dict):
+            raise self.wrong(f"{place} must be an object with fields, and is {_shown(value)}")
+        return Row(self.number, f"{self.origin}, {place}", value)
+
     def name(self, name: str) -> str:
         """Text, or a whole number, which is the same in a table: an id, or a label that is a class."""
         value = self.value(name)
@@ -50,10 +65,10 @@ class Row:
         return text
 
     def one_of(self, name: str, known: dict[str, str]) -> str:
-        """What a text stands for."""
-        text = self.text(name)
+        """What a text, or the number of a class, stands for."""
+        text = self.name(name)
         if text not in known:
-            raise self.wrong(f"{name} must be one of {', '.join(known)}, and is {_shown(text)}")
+            raise self.wrong(f"{name} must be one of {', '.join(known)}, and is {_shown(self.value(name))}")
         return known[text]
 
     def real(self, name: str) -> float:
@@ -86,10 +101,17 @@ def lines(path: Path) -> Iterator[str]:
             raise UserError(f"{path}, line {number}: is not UTF-8") from None
 
 
-def table(path: Path, delimiter: str, *, quoted: bool = True) -> Iterator[Row]:
-    """A table whose first line names the columns. Not quoted: a quotation mark is a letter like any other."""
+def rows(path: Path, otherwise: Callable[[Path], Iterator[Row]]) -> Iterator[Row]:
+    """Of Parquet and JSON lines, as the hub has them, by the name's ending; or of a format's own files."""
+    ending = Path(path.name.removesuffix(".gz")).suffix
+    return {".parquet": parquet, ".jsonl": json_lines}.get(ending, otherwise)(path)
+
+
+def table(path: Path, delimiter: str, *, quoted: bool = True, head: Sequence[str] | None = None) -> Iterator[Row]:
+    """A table whose first line names the columns, unless `head` does. Not quoted: a quotation mark is a letter."""
     cells = _cells(path, delimiter) if quoted else _bare_cells(path, delimiter)
-    _, head = next(cells, (1, []))
+    if head is None:
+        _, head = next(cells, (1, []))
     for number, (line, row) in enumerate(cells, 1):
         origin = f"{path}, line {line}"
         if len(row) != len(head):
@@ -126,6 +148,17 @@ def json_lines(path: Path) -> Iterator[Row]:
         yield Row(number, origin, fields)
 
 
+def document(path: Path) -> Row:
+    """A whole file that is one JSON object."""
+    try:
+        fields = json.loads("".join(lines(path)))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: is not JSON: {first_line(error)}") from None
+    if not isinstance(fields, dict):
+        raise UserError(f"{path}: must be a JSON object, and is {_shown(fields)}")
+    return Row(1, str(path), fields)
+
+
 def parquet(path: Path) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -133,12 +166,28 @@ def parquet(path: Path) -> Iterator[Row]:
     number = 0
     try:
         with pq.ParquetFile(path) as file:
+            classes = _classes(file.schema_arrow.metadata or {})
             for batch in file.iter_batches():
                 for fields in batch.to_pylist():
                     number += 1
-                    yield Row(number, f"{path}, row {number}", fields)
+                    named = {name: _named(fields[name], names) for name, names in classes.items()}
+                    yield Row(number, f"{path}, row {number}", fields | named)
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path}: cannot be read: {first_line(error)}") from None
+
+
+def _classes(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
+    """The names of classes that stand as numbers, where the library `datasets` wrote them into the file."""
+    features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+    kinds = {name: each.get("feature", each) for name, each in features.items() if isinstance(each, dict)}
+    return {name: kind["names"] for name, kind in kinds.items() if kind.get("_type") == "ClassLabel"}
+
+
+def _named(value: Any, names: list[str]) -> Any:
+    """-1 stays as it is: with it, the library says that a class is not told."""
+    if isinstance(value, list):
+        return [_named(each, names) for each in value]
+    return names[value] if isinstance(value, int) and 0 <= value < len(names) else value
 
 
 def _shown(value: Any) -> str:

@@ -12,8 +12,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from xlnu.errors import UserError
-from xlnu.evaluate.benchmarks import afrisenti, belebele, conll, kardes, nusax, own, sib200, xcopa, xnli
-from xlnu.evaluate.benchmarks.items import Item, Kind
+from xlnu.evaluate.benchmarks import (
+    afrisenti,
+    belebele,
+    conll,
+    kardes,
+    mgsm,
+    mkqa,
+    nusax,
+    own,
+    sib200,
+    xcopa,
+    xlsum,
+    xnli,
+    xquad,
+)
+from xlnu.evaluate.benchmarks.items import GENERATED, Item, Kind
 from xlnu.languages import Language
 
 
@@ -37,6 +51,10 @@ FORMATS: dict[str, Format] = {
     "belebele": _of_one_language(belebele.KIND, belebele.read),
     "xcopa": _of_one_language(xcopa.KIND, xcopa.read),
     "conll": _of_one_language(conll.KIND, conll.read),
+    "xquad": _of_one_language(xquad.KIND, xquad.read),
+    "mkqa": Format(mkqa.KIND, mkqa.read),
+    "mgsm": _of_one_language(mgsm.KIND, mgsm.read),
+    "xlsum": _of_one_language(xlsum.KIND, xlsum.read),
     **{kind: _of_one_language(kind, partial(own.read, kind)) for kind in own.KINDS},
 }
 
@@ -49,6 +67,14 @@ def named(name: str) -> Format:
         near = difflib.get_close_matches(name, FORMATS, n=1)
         meant = f" (did you mean {near[0]}?)" if near else ""
         raise UserError(f"{name!r} is no format{meant}; there are {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def with_a_head(name: str) -> Format:
+    """A format that a task may have which a head is trained for."""
+    if named(name).kind in GENERATED:
+        those = ", ".join(each for each, form in FORMATS.items() if form.kind not in GENERATED)
+        raise UserError(f"{name!r} is answered in words, which no head gives: train on one of {those}")
     return FORMATS[name]
 
 
@@ -67,7 +93,7 @@ def read(name: str, path: Path, language: Language | None) -> list[Item]:
 
 
 def _without_blanks(item: Item, kind: Kind) -> Item:
-    needed = item.segments[1:] if kind == "choice" else item.segments
+    needed = item.segments[1:] if kind in ("choice", "qa") else item.segments
     return item if all(needed) and needed else dataclasses.replace(item, reject=item.reject or "empty text")
 
 
@@ -76,24 +102,27 @@ def place(pattern: str, language: Language) -> Path:
 
     For a stand-in they are those of the language it stands in for: the file is written in that one.
     """
-    names = _names(language)
+    return filled(pattern, names(language), language)
 
+
+def filled(pattern: str, known: dict[str, str], language: Language) -> Path:
     def fill(found: re.Match[str]) -> str:
-        known = ", ".join(f"{{{name}}}" for name, value in names.items() if value)
-        if found[1] not in names:
-            raise UserError(f"{pattern!r}: there is no {found[0]} to fill in; there are {known}")
-        if not names[found[1]]:
-            raise UserError(f"{pattern!r}: {language} has no {found[0]}; what it has is {known}")
-        return names[found[1]]
+        there = ", ".join(f"{{{name}}}" for name, value in known.items() if value)
+        if found[1] not in known:
+            raise UserError(f"{pattern!r}: there is no {found[0]} to fill in; there are {there}")
+        if not known[found[1]]:
+            raise UserError(f"{pattern!r}: {language} has no {found[0]}; what it has is {there}")
+        return known[found[1]]
 
     return Path(re.sub(r"\{([^{}]*)\}", fill, pattern)).expanduser()
 
 
-def _names(language: Language) -> dict[str, str]:
+def names(language: Language) -> dict[str, str]:
+    """What a pattern may hold, and what fills it; "" where the language has none."""
     code = language.stands_in_for or language.code
     tag = code.partition("_")[0]
-    names = {"language": code, "iso3": language.iso3, "iso1": language.iso1, "name": language.name}
+    found = {"language": code, "iso3": language.iso3, "iso1": language.iso1, "name": language.name}
     if language.stands_in_for:  # of which the table knows nothing
-        names |= {"iso3": tag if len(tag) == 3 else "", "iso1": tag if len(tag) == 2 else "", "name": ""}
-    folder = re.sub(r" in .+ script$", "", names["name"]).lower().replace(" ", "_")
-    return names | {"name": _FOLDERS.get(code) or _FOLDERS.get(tag, folder)}
+        found |= {"iso3": tag if len(tag) == 3 else "", "iso1": tag if len(tag) == 2 else "", "name": ""}
+    folder = re.sub(r" in .+ script$", "", found["name"]).lower().replace(" ", "_")
+    return found | {"name": _FOLDERS.get(code) or _FOLDERS.get(tag, folder)}

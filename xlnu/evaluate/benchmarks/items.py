@@ -3,16 +3,20 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["text", "pair", "choice", "regression", "tokens"]  # what is asked, and so which head answers
+# What is asked. A head answers the first five; the others are answered in words.
+Kind = Literal["text", "pair", "choice", "regression", "tokens", "qa", "number", "summary"]
+GENERATED = ("qa", "number", "summary")
 Label = str | int | float | tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Item:
     key: str  # names the example in all of its languages
-    # text: one; pair: two; regression: one or two; tokens: words;
-    # choice: passage (may be empty), question, choices
+    # text, number, summary: one; pair: two; regression: one or two; tokens: words;
+    # choice: passage (may be empty), question, choices; qa: passage (may be empty), question
     segments: tuple[str, ...]
-    label: Label  # choice: number of the right one, from 0; regression: a float; tokens: a tag a word
+    # choice: number of the right one, from 0; regression: a float; tokens: a tag a word;
+    # qa: all right answers; number and summary: the one
+    label: Label
     origin: str = ""  # file and line, for messages
     reject: str | None = None  # why it is of no use; None: it is of use

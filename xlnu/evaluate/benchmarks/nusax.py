@@ -1,8 +1,11 @@
-"""NusaX: sentiment in languages of Indonesia, NAME/{train,valid,test}.csv, the same texts in all languages."""
+"""NusaX: sentiment in languages of Indonesia, NAME/{train,valid,test}.csv, the same texts in all languages.
+
+The hub has it as Parquet, with the labels as classes.
+"""
 
 from pathlib import Path
 
-from xlnu.evaluate.benchmarks.files import table
+from xlnu.evaluate.benchmarks.files import rows, table
 from xlnu.evaluate.benchmarks.items import Item, Kind
 
 KIND: Kind = "text"
@@ -11,4 +14,7 @@ FOLDERS = {"bjn_Latn": "banjarese", "bbc": "toba_batak", "mad": "madurese", "nij
 
 
 def read(path: Path) -> list[Item]:
-    return [Item(row.name("id"), (row.text("text"),), row.name("label"), row.origin) for row in table(path, ",")]
+    return [
+        Item(row.name("id"), (row.text("text"),), row.name("label"), row.origin)
+        for row in rows(path, lambda path: table(path, ","))
+    ]

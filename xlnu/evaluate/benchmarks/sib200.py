@@ -1,8 +1,8 @@
-"""SIB-200: topics of FLORES-200's sentences, CODE/{train,dev,test}.tsv, the same sentences in all languages."""
+"""SIB-200: topics of FLORES-200's sentences, CODE/{train,dev,test}.tsv (or Parquet), the same in all languages."""
 
 from pathlib import Path
 
-from xlnu.evaluate.benchmarks.files import table
+from xlnu.evaluate.benchmarks.files import rows, table
 from xlnu.evaluate.benchmarks.items import Item, Kind
 
 KIND: Kind = "text"
@@ -11,5 +11,5 @@ KIND: Kind = "text"
 def read(path: Path) -> list[Item]:
     return [
         Item(row.name("index_id"), (row.text("text"),), row.name("category"), row.origin)
-        for row in table(path, "\t")
+        for row in rows(path, lambda path: table(path, "\t"))
     ]

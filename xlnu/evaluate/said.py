@@ -3,7 +3,7 @@ what two of them answer together.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from xlnu.config import section, setting
+from xlnu.engines.checkpoint import Checkpoint
+from xlnu.evaluate.schemas import ANSWERED
 from xlnu.languages import Language
 from xlnu.mtllm.parts import Parents
 from xlnu.mtllm.projected import back
-from xlnu.mtllm.schemas import SAID
 from xlnu.mtllm.tasks import Task
 from xlnu.spread import Placed, PoolConfig, spread
 from xlnu.steps import NOBODY_KNOWS, Files, Part, Rows, Step, Work
@@ -32,32 +33,46 @@ class ReadConfig:
     pool: PoolConfig = section(PoolConfig)
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """Where a stack's parents lie, if not where they were."""
+
+    places: Mapping[str, str]
+
+    def folders(self) -> dict[str, str]:
+        return dict(self.places)
+
+
 def step(
     name: str,
-    model: Step,
+    model: Step | Checkpoint,
     tests: Sequence[Step],
+    task: Task,
     config: ReadConfig,
-    parents: Parents,
+    parents: Parents | Elsewhere,
     languages: dict[str, Language],
 ) -> Step:
-    """`tests`: rows of EXAMPLES."""
+    """`tests`: rows of EXAMPLES. `model`: a step's, or a stack's directory."""
 
     def run(work: Work) -> int:
         rows = Rows.joined([work.inputs[step.name].rows() for step in tests])
-        files = work.inputs[model.name].files()
-        stage = functools.partial(_Read, rows, files, parents, config.batch_tokens, languages)
+        files = work.inputs[model.name].files() if isinstance(model, Step) else model
+        stage = functools.partial(_Read, rows, files, task, parents.folders(), config.batch_tokens, languages)
         spread({work.name: work}, {work.name: len(rows)}, config.rows_per_part, stage, config.pool)
         return len(rows)
 
-    return Step(name, {}, run, (model, *tests), estimate=NOBODY_KNOWS)
+    own = (model,) if isinstance(model, Step) else ()
+    about = {} if isinstance(model, Step) else model.identity
+    return Step(name, about, run, (*own, *tests), version=2, estimate=NOBODY_KNOWS)
 
 
 class _Read:
     def __init__(
         self,
         rows: Rows,
-        files: Files,
-        parents: Parents,
+        files: Files | Checkpoint,
+        task: Task,
+        parents: dict[str, str],
         batch_tokens: int,
         languages: dict[str, Language],
         placed: Placed,
@@ -67,35 +82,60 @@ class _Read:
         from xlnu.stack.predict import Predictor
 
         torch.set_num_threads(placed.cpus)
-        self.rows, self.languages = rows, languages
+        self.rows, self.task, self.languages = rows, task, languages
         device = "cuda" if placed.gpus else "cpu"
-        self.model = Predictor.open(
-            str(files.local()), device=device, batch_tokens=batch_tokens, **parents.folders()
-        )
+        self.model = Predictor.open(str(files.local()), device=device, batch_tokens=batch_tokens, **parents)
 
     def __call__(self, _step: str, part: Part) -> tuple[pa.Table, int]:
         given = self.rows.read(part.start, part.stop).to_pylist()
         languages = [self.languages[row["language"]] for row in given]
         found = self.model.read([row["segments"] for row in given], languages)
-        config = self.model.config
-        made = []
+        labels, made = self.model.config.labels or (), list[dict[str, Any]]()
         for row, answer in zip(given, found, strict=True):
             logits = answer.logits.numpy().astype(np.float32)
-            said: Sequence[float] | Numbers = _best(logits, config.task)
+            said: Sequence[float] | Numbers = _best(logits, self.task.kind)
             if "links" in row:  # a translation's words were read, and the tests ask for those that were translated
-                said, logits = back(logits, config.labels, row["links"], len(row["segments"]))
-            made.append(_row(row, said, logits, answer.tokens))
-        return pa.Table.from_pylist(made, schema=SAID), sum(one.tokens for one in found)
+                said, logits = back(logits, labels, row["links"], len(row["segments"]))
+            names = written(said, self.task.kind, labels)
+            made.append(answered(row, self.task, names, logits.flatten().tolist(), answer.tokens))
+        return pa.Table.from_pylist(made, schema=ANSWERED), sum(one.tokens for one in found)
 
 
 def _best(logits: Numbers, kind: str) -> Numbers:
     return logits if kind == "regression" else np.atleast_1d(logits.argmax(-1)).astype(np.float32)
 
 
-def _row(row: dict[str, Any], said: Sequence[float] | Numbers, logits: Numbers, tokens: int) -> dict[str, Any]:
-    kept = {name: row[name] for name in ("id", "reject", "task", "language", "key", "gold")}
-    answered = np.asarray(said, dtype=np.float32)
-    return kept | {"said": answered.tolist(), "logits": logits.flatten().tolist(), "tokens": tokens}
+def written(numbers: Sequence[float] | Numbers, kind: str, labels: Sequence[str]) -> list[str]:
+    """An answer as people write it: numbers of labels by their names."""
+    if kind == "regression":
+        return [f"{float(one):.7g}" for one in numbers]
+    return [str(int(one)) if kind == "choice" else labels[int(one)] for one in numbers]
+
+
+def answered(
+    row: dict[str, Any], task: Task, said: Sequence[str], logits: Sequence[float], tokens: int
+) -> dict[str, Any]:
+    """A row of EXAMPLES as one of ANSWERED."""
+    return {name: row[name] for name in ("id", "reject", "language", "key")} | {
+        "benchmark": task.format,
+        "task": task.name,
+        "kind": task.kind,
+        "asked": asked_of(row["segments"], task.kind),
+        "right": written(row["gold"], task.kind, task.labels),
+        "said": list(said),
+        "logits": list(logits),
+        "tokens": tokens,
+        "cut_off": False,
+        "judged": None,
+        "prompt": None,
+    }
+
+
+def asked_of(segments: Sequence[str], kind: str) -> str:
+    if kind == "choice":
+        passage, question, *choices = segments
+        segments = [passage, question, *(f"{number}: {text}" for number, text in enumerate(choices))]
+    return (" " if kind == "tokens" else "\n").join(filter(None, segments))
 
 
 def ensemble(name: str, one: Step, other: Step, task: Task) -> Step:
@@ -114,24 +154,31 @@ def ensemble(name: str, one: Step, other: Step, task: Task) -> Step:
         ]
         for part in work.todo(len(both), ROWS_PER_PART):
             made = [_together(a, b, task) for a, b in both[part.start : part.stop]]
-            work.write(part, pa.Table.from_pylist(made, schema=SAID))
+            work.write(part, pa.Table.from_pylist(made, schema=ANSWERED))
         return len(both)
 
-    return Step(name, {"kind": task.kind}, run, (one, other), estimate=NOBODY_KNOWS)
+    return Step(name, {"kind": task.kind}, run, (one, other), version=2, estimate=NOBODY_KNOWS)
 
 
 def _together(one: dict[str, Any], other: dict[str, Any], task: Task) -> dict[str, Any]:
-    tokens = one["tokens"] + other["tokens"]
     first, second = (np.asarray(row["logits"], dtype=np.float32) for row in (one, other))
     if task.kind == "regression":
-        mean = (first + second) / 2
-        return _row(one, mean, mean, tokens)
+        return _both(one, other, (first + second) / 2, task)
     if task.kind == "tokens":
         first, second = (each.reshape(-1, len(task.labels)) for each in (first, second))
         both = min(len(first), len(second))  # of a word too long to be read there is nothing
         first, second = first[:both], second[:both]
     logits = np.log(np.maximum((_probable(first) + _probable(second)) / 2, np.finfo(np.float32).tiny))
-    return _row(one, _best(logits, task.kind), logits, tokens)
+    return _both(one, other, logits, task)
+
+
+def _both(one: dict[str, Any], other: dict[str, Any], logits: Numbers, task: Task) -> dict[str, Any]:
+    said = written(_best(logits, task.kind), task.kind, task.labels)
+    return one | {
+        "said": said,
+        "logits": logits.flatten().tolist(),
+        "tokens": one["tokens"] + other["tokens"],
+    }
 
 
 def _probable(logits: Numbers) -> Numbers:
