@@ -71,9 +71,10 @@ def job(
     work: Callable[[C, Run], None],
     about: str | None,
     config: Path | None = None,
+    arguments: Sequence[str] | None = None,
 ) -> NoReturn:
     """Run a job from the command line; `work` gets its config and a Run. `config`: the file if none is given."""
-    sys.exit(_job(name, config_class, work, about or "", config, sys.argv[1:]))
+    sys.exit(_job(name, config_class, work, about or "", config, sys.argv[1:] if arguments is None else arguments))
 
 
 def _job(

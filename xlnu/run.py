@@ -11,6 +11,8 @@ from xlnu.errors import Halt, UserError
 from xlnu.evaluate.measured import Measured, averages
 from xlnu.progress import Display
 from xlnu.report.document import Claim, Comparison, Finding, Plot, Report, Sample, StepLine, Tiny
+from xlnu.report.in_markdown import markdown
+from xlnu.report.latex import latex
 from xlnu.report.write import write
 from xlnu.steps import Result, Step
 from xlnu.store import Store
@@ -21,6 +23,7 @@ class FolderConfig:
     """Where a job leaves what it is for."""
 
     dir: str = setting("", "where the report and the resolved settings go: a folder or a URI; empty: runs/JOB")
+    latex: bool = setting(False, "leave the report's tables as tables.tex, too")
 
 
 @dataclass
@@ -106,14 +109,12 @@ class Run:
             for method, one in zip(methods, found, strict=True)
             if one.tables
         ]
-        if titled:
-            self.put("tables.md", "\n".join(titled).encode())
-            print_out(self.folder.place("tables.md"))
         for model in (model for one in found for model in one.models):
             print_out(model.store.place(model.manifest.address))
         tiny = next((one.tiny for one in found if one.tiny), None)
         self.report(
             results,
+            "\n".join(titled),
             tiny=tiny,
             scores=[one.score() for each in found for one in each.measured],
             claims=[claim for each in found for claim in each.claims],
@@ -124,8 +125,10 @@ class Run:
             findings=[finding for each in found for finding in each.findings],
         )
 
-    def report(self, results: dict[str, Result], **found: Any) -> None:
-        """Write report.json and report.html, and name the page as the last line of the job."""
+    def report(self, results: dict[str, Result], tables: str = "", **found: Any) -> None:
+        """Write report.json, report.html and tables.md, and name the page as the last line of the job. `tables`: to
+        read instead of those of the report.
+        """
         lines = [
             StepLine(
                 name=made.manifest.name,
@@ -138,7 +141,13 @@ class Run:
             )
             for made in results.values()
         ]
-        write(Report(self.name, self.settings, machine.versions(), steps=lines, **found), self.put)
-        if all(made.skipped for made in results.values()):
+        made = Report(self.name, self.settings, machine.versions(), steps=lines, **found)
+        if made.scores:
+            self.put("tables.md", (tables or markdown(made)).encode())
+            print_out(self.folder.place("tables.md"))
+        if self.config.latex:
+            self.put("tables.tex", latex(made).encode())
+        write(made, self.put)
+        if results and all(made.skipped for made in results.values()):
             self.display.say("nothing was left to do: every step was done before")
         print_out(self.folder.place("report.html"))

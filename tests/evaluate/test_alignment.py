@@ -14,9 +14,10 @@ def drawn(seed: int, *shape: int) -> Tensor:
 
 
 def cosine(one: Tensor, other: Tensor) -> float:
-    return sum(a * b for a, b in zip(one.tolist(), other.tolist(), strict=True)) / math.dist(
-        one.tolist(), [0.0] * len(one)
-    ) / math.dist(other.tolist(), [0.0] * len(other))  # fmt: skip
+    """Number by number."""
+    a, b = [float(x) for x in one], [float(x) for x in other]
+    product = math.fsum(x * y for x, y in zip(a, b, strict=True))
+    return product / math.sqrt(math.fsum(x * x for x in a)) / math.sqrt(math.fsum(y * y for y in b))
 
 
 def at(*degrees: float) -> Tensor:

@@ -91,7 +91,8 @@ def hostile(value: Any) -> Any:
     """The same with every free text an attack."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         free = [field.name for field in dataclasses.fields(value) if field.name not in ("seen", "resource", "mode")]
-        return dataclasses.replace(value, **{name: hostile(getattr(value, name)) for name in free})
+        made = {name: EVIL if name == "model" else hostile(getattr(value, name)) for name in free}
+        return dataclasses.replace(value, **made)
     if isinstance(value, dict):
         return {f"{EVIL} {number}": hostile(one) for number, one in enumerate(value.values())}
     if isinstance(value, list):

@@ -8,6 +8,7 @@ from xlnu.errors import UserError
 from xlnu.evaluate import (
     answers,
     classified,
+    contaminated,
     guesses,
     harness,
     integrity,
@@ -25,7 +26,6 @@ from xlnu.evaluate.questions import FLORES
 from xlnu.evaluate.resources import levels
 from xlnu.evaluate.samples import samples
 from xlnu.evaluate.settings import Asking, EvaluationConfig
-from xlnu.evaluate.tables import by_language, over_seeds
 from xlnu.evaluate.tests import Benchmark
 from xlnu.languages import Language, resolve, resolve_all
 from xlnu.mtllm import translated
@@ -62,6 +62,7 @@ class Evaluation:
     todo: list[Step] = field(default_factory=list)
     answered: list[Answered] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    contaminated: Step | None = None
 
     def plan(self) -> None:
         config = self.config
@@ -76,6 +77,8 @@ class Evaluation:
         self.judge = self._judge()
         self.findings += integrity.of_files(self.benchmarks, self.languages)
         self.models = self._models()
+        if config.training:
+            self.contaminated = self._add(contaminated.step(config.training, self.benchmarks))
         for benchmark in self.benchmarks:
             asked = self._add(tests.step(benchmark, self.source, config.at_most, config.ask, config.summarise))
             self._of(benchmark, asked)
@@ -139,12 +142,12 @@ class Evaluation:
     def _answers(self, model: Model, benchmark: Benchmark, asked: Sequence[Step], way: Asking) -> Step:
         config, task = self.config, benchmark.task
         of = {one.label: one for one in (self.source, *self.known.languages)}
+        read_as = dict.fromkeys(of, self.source) if way == "translate_test" else of
         name = f"answers_{benchmark.name}" + ("_translated" if way == "translate_test" else "")
         if model.kind in ("llm", "adapter"):
             if benchmark.name not in harness.PROMPTS:
                 made = answers.steps(config.answer, asked[0], model.checkpoint, model.base)
                 return [self._add(step) for step in made][-1]
-            read_as = dict.fromkeys(of, self.source) if way == "translate_test" else of
             return self._add(
                 harness.step(
                     name, benchmark.name, model.checkpoint, model.base, asked, task, config.harness, read_as
@@ -155,7 +158,7 @@ class Evaluation:
             assert names is not None
             return self._add(classified.step(name, model.checkpoint, asked, task, config.read, names))
         where = said.Elsewhere(config.parents)
-        return self._add(said.step(name, model.checkpoint, asked, task, config.read, where, of))
+        return self._add(said.step(name, model.checkpoint, asked, task, config.read, where, read_as))
 
     def _translated(self, benchmark: Benchmark, asked: Step) -> list[Step]:
         mt = Mt(self.config.translator, None, {}, self._add)
@@ -180,11 +183,12 @@ class Evaluation:
             own = measured.read(results[one.scored.address], one.system, self.known)
             every += own
             read.append((one, own))
+        looked = [*contaminated.findings(results[self.contaminated.address])] if self.contaminated else []
         first = next((one.system.name for one in self.answered if one.system.model), None)
         return Found(
             measured=every,
             claims=[],
-            tables=_tables(every),
+            tables="",
             models=[],
             tiny=self.built.report() if self.built else None,
             comparisons=list(measured.comparisons(every, first)) if first else [],
@@ -194,7 +198,7 @@ class Evaluation:
                 if one.system.model
                 for sample in samples(results[one.answers.address], own)
             ],
-            findings=[*self.findings, *integrity.of_answers(every)],
+            findings=[*looked, *self.findings, *integrity.of_answers(every)],
         )
 
 
@@ -206,15 +210,6 @@ def _distinct(given: Sequence[str]) -> list[str]:
     if twice:
         raise UserError(f"benchmarks: {twice} stands there twice")
     return list(given)
-
-
-def _tables(every: Sequence[Measured]) -> str:
-    parts = [over_seeds(every)]
-    places = dict.fromkeys(one.place for one in every)
-    for benchmark, task, metric in places:
-        some = [one for one in every if one.place == (benchmark, task, metric)]
-        parts.append(f"## {benchmark}: {metric.replace('_', ' ')}\n\n{by_language(some, 'System')}")
-    return "\n\n".join(parts) + "\n"
 
 
 def work(config: EvaluationConfig, run: Run) -> None:

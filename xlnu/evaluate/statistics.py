@@ -1,13 +1,17 @@
 """Intervals of means. Nothing is drawn but from a seed of its own: the same numbers give the same interval."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 Examples = Mapping[str, float]  # by what names an example in all languages
 TIMES = 2000
-AT_ONCE = 100  # of 10,000 examples, 8 MB
+AT_ONCE = 100  # of 10,000 examples, 4 MB
+FEW = 2000  # examples whose draws are kept: 16 MB
+Counts = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -45,17 +49,32 @@ def interval(runs: Sequence[Sequence[Examples]], seed: int = 0) -> Interval:
 def _of_examples(
     runs: Sequence[Sequence[Examples]], keys: Sequence[list[str]], *, apart: bool, seed: int
 ) -> tuple[float, float]:
-    rng = np.random.default_rng(seed)
     means = np.zeros(TIMES)
-    for start in range(0, TIMES, AT_ONCE):
-        drawn = None
-        for run, names in zip(runs, keys, strict=True):
-            if drawn is None or apart:
-                drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), AT_ONCE)
-            number = {key: place for place, key in enumerate(names)}
-            for examples in run:
-                weights = drawn[:, [number[key] for key in examples]]
-                found = weights @ np.array(list(examples.values())) / np.maximum(weights.sum(axis=1), 1)
-                means[start : start + AT_ONCE] += found / len(run) / len(runs)
+    for number, (run, names) in enumerate(zip(runs, keys, strict=True)):
+        place = {key: at for at, key in enumerate(names)}
+        columns = [[place[key] for key in examples] for examples in run]
+        values = [np.array(list(examples.values())) for examples in run]
+        for at, drawn in enumerate(_draws(len(names), seed, number if apart else 0)):
+            for some, value in zip(columns, values, strict=True):
+                weights = drawn[:, some]
+                found = weights @ value / np.maximum(weights.sum(axis=1), 1)
+                means[at * AT_ONCE : (at + 1) * AT_ONCE] += found / len(run) / len(runs)
     low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)
+
+
+def _draws(examples: int, seed: int, run: int) -> Iterable[Counts]:
+    """How often each example is drawn, AT_ONCE times in each of TIMES / AT_ONCE pieces."""
+    return _kept(examples, seed, run) if examples <= FEW else _drawn(examples, seed, run)
+
+
+def _drawn(examples: int, seed: int, run: int) -> Iterator[Counts]:
+    rng = np.random.default_rng((seed, run))
+    for _ in range(TIMES // AT_ONCE):
+        yield rng.multinomial(examples, np.full(examples, 1 / examples), AT_ONCE).astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _kept(examples: int, seed: int, run: int) -> list[Counts]:
+    """Drawing takes ten times as long as all else here, and a report asks for the same draws hundreds of times."""
+    return list(_drawn(examples, seed, run))

@@ -1,6 +1,7 @@
 """What `python jobs/mtllm.py` does: a stack for each task, what it is held against, and what they score."""
 
 import copy
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from xlnu.errors import UserError
 from xlnu.evaluate import measured
 from xlnu.evaluate.measured import Known, Measured, System
 from xlnu.evaluate.resources import levels
+from xlnu.evaluate.samples import samples
 from xlnu.languages import Language, resolve, resolve_all
 from xlnu.manifest import CARD
 from xlnu.mtllm import bitext, tasks, texts
@@ -24,13 +26,13 @@ from xlnu.mtllm.recipes import Goal, Weights
 from xlnu.mtllm.settings import MAIN, TOGETHER, Mode, MtllmConfig, Settings
 from xlnu.mtllm.tables import Cost, tables
 from xlnu.mtllm.tasks import Task
-from xlnu.report.document import Score
+from xlnu.report.document import Plot, Sample, Score
 from xlnu.run import Found, Run
 from xlnu.steps import Result, Step
 from xlnu.tiny.build import Built as TinyBuilt
 from xlnu.tiny.build import TinyConfig
 from xlnu.tiny.embed import embed
-from xlnu.train import plan
+from xlnu.train import curves, plan
 from xlnu.train.loop import Progress
 from xlnu.transfer.models import Mt
 
@@ -45,6 +47,7 @@ class _Trial:
     languages: list[Language]
     declared: tuple[Language, ...]
     run: Run
+    several: bool  # whether it is one of several seeds
     todo: list[Step] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     trained: dict[str, tuple[str, Step]] = field(default_factory=dict)  # by address: what it is called in tables
@@ -163,13 +166,12 @@ class _Trial:
 
     def found(self, results: dict[str, Result]) -> list[Measured]:
         """What was measured; and the stacks' cards with their scores."""
-        resources = levels(self.config.resources, self.source, self.languages, self.declared)
-        known, made = Known(self.source, tuple(self.languages), resources), list[Measured]()
+        made = list[Measured]()
         for one in self.asked:
             own = measured.read(
                 results[one.scored.address],
                 System(one.mode, one.variant, seed=self.config.align.seed),
-                known,
+                self.known,
             )
             made += own
             if one.mode == "stacked" and one.model:
@@ -178,6 +180,27 @@ class _Trial:
                 text = self._card("distil", "stack", self.parents, progress(model), scores).encode()
                 model.store.write(f"{model.manifest.address}/{CARD}", text)
         return made
+
+    def plots(self, results: dict[str, Result]) -> Iterator[Plot]:
+        for name, step in self.trained.values():
+            result = results[step.address]
+            yield curves.plot(f"{name}{self.suffix}", progress(result).curve, result.manifest.address)
+
+    def samples(self, results: dict[str, Result]) -> Iterator[Sample]:
+        """Of the main modes; more would be too many to read."""
+        for one in self.asked:
+            if one.mode in MAIN:
+                own = measured.read(results[one.scored.address], System(one.mode, one.variant), self.known)
+                yield from samples(results[one.step.address], own)
+
+    @property
+    def suffix(self) -> str:
+        return f", seed {self.config.align.seed}" if self.several else ""
+
+    @functools.cached_property
+    def known(self) -> Known:
+        resources = levels(self.config.resources, self.source, self.languages, self.declared)
+        return Known(self.source, tuple(self.languages), resources)
 
     @property
     def stacks(self) -> list[Step]:
@@ -206,7 +229,7 @@ class Mtllm:
     def __init__(self, config: Settings, seeds: Sequence[int], tiny: TinyConfig, run: Run) -> None:
         if not config.languages:
             raise UserError("languages: name at least one that the stack is to be tested in")
-        self.trials = [_trial(config, seed, tiny, run) for seed in (seeds or (None,))]
+        self.trials = [_trial(config, seed, tiny, run, several=len(seeds) > 1) for seed in (seeds or (None,))]
         for trial in self.trials:
             trial.plan()
 
@@ -220,7 +243,10 @@ class Mtllm:
         costs = [cost for trial in self.trials for cost in trial.costs(results)]
         models = [results[step.address] for trial in self.trials for step in trial.stacks]
         built = self.trials[0].built
-        return Found(found, held, tables(found, held, costs), models, built.report() if built else None)
+        tiny = built.report() if built else None
+        plots = [plot for trial in self.trials for plot in trial.plots(results)]
+        read = [one for trial in self.trials for one in trial.samples(results)]
+        return Found(found, held, tables(found, held, costs), models, tiny, plots=plots, samples=read)
 
 
 def _check(config: Settings, found: Sequence[Task]) -> None:
@@ -259,10 +285,10 @@ def _varied(config: Settings, given: Any, where: str, sections: Sequence[str]) -
     return varied(config, given, where)
 
 
-def _trial(config: Settings, seed: int | None, tiny: TinyConfig, run: Run) -> _Trial:
+def _trial(config: Settings, seed: int | None, tiny: TinyConfig, run: Run, *, several: bool) -> _Trial:
     own, world = copy.deepcopy(config), copy.deepcopy(tiny)
     if seed is not None:
         world.seed = own.stack.seed = own.map.seed = own.align.seed = own.teacher.seed = own.distil.seed = seed
     built, declared = embed(own, world, run.display, run.plan)
     source = resolve(own.source, declared)
-    return _Trial(own, built, source, resolve_all(own.languages, declared), declared, run)
+    return _Trial(own, built, source, resolve_all(own.languages, declared), declared, run, several)

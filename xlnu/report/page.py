@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import accumulate
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from xlnu.config import shown
 from xlnu.report import groups, lines, reading
-from xlnu.report.before_after import changes
+from xlnu.report.before_after import Change, changes
 from xlnu.report.by_language import by_language
 from xlnu.report.document import Report
 from xlnu.report.dots import TOGETHER, Dots
@@ -17,7 +18,8 @@ from xlnu.report.readable import duration, readable
 from xlnu.report.systems import Systems
 
 BESIDE = 6  # systems whose table fits beside the plot
-DRAWN, TOLD = 16_000, 8_000  # scores that are drawn and that stand in tables: a page of more is slow to open
+# scores that are drawn, that stand in tables, and changes that are drawn: a page of more is slow to open
+DRAWN, TOLD, CHANGED = 9_000, 6_000, 3_000
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,15 @@ def page(report: Report) -> bytes:
     environment.filters |= {"readable": readable, "shown": shown, "duration": duration, "p": "{:.6g}".format}
     environment.globals |= {"claims": reading.claims, "tally": reading.tally}
     systems = Systems(report)
+    changed = changes(report.scores, systems)
+    drawn = [
+        change for change, so_far in zip(changed, accumulate(map(_rows, changed)), strict=True) if so_far <= CHANGED
+    ]
     parts = {
         "shown": _shown(tables(report.scores, systems)),
         "averages": groups.averages(report.averages, systems),
-        "changes": changes(report.scores, systems),
+        "changes": drawn,
+        "more_changes": len(changed) - len(drawn),
         "forests": groups.forests(report.comparisons, systems),
         "sections": lines.sections(report.plots),
         "samples": reading.samples(report.samples),
@@ -55,10 +62,14 @@ def page(report: Report) -> bytes:
         report=report,
         price=reading.price(report),
         line_height=lines.HEIGHT,
-        contents=_contents(report, changed=bool(parts["changes"])),
+        contents=_contents(report, changed=bool(drawn)),
         **parts,
     )
     return html.encode()
+
+
+def _rows(change: Change) -> int:
+    return sum(len(plot.rows) for column in change.columns for plot in column)
 
 
 def _shown(found: Sequence[Table]) -> list[Shown]:

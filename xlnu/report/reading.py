@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xlnu.report.document import Claim, Finding, Report, Sample, StepLine
+from xlnu.report.document import Claim, Report, Sample, StepLine
 from xlnu.report.systems import named
 
 MANY_CLAIMS = 12
@@ -28,10 +28,6 @@ def tally(found: Sequence[Claim]) -> str:
         if verdict in held
     ]
     return f"{len(held)} {'claim' if len(held) == 1 else 'claims'}: {', '.join(parts)}"
-
-
-def findings(found: Sequence[Finding]) -> list[Finding]:
-    return sorted(found, key=lambda one: not one.serious)
 
 
 @dataclass(frozen=True)

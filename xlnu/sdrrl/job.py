@@ -21,9 +21,10 @@ from xlnu.evaluate.judge import Judge
 from xlnu.evaluate.measured import Known, Measured, System
 from xlnu.evaluate.questions import EvaluateConfig
 from xlnu.evaluate.resources import levels
+from xlnu.evaluate.samples import samples
 from xlnu.languages import Language, resolve, resolve_all
 from xlnu.manifest import CARD
-from xlnu.report.document import Score
+from xlnu.report.document import Plot, Sample, Score
 from xlnu.run import Found, Run, RunConfig, print_out
 from xlnu.sdrrl.arms import MEANING, OBJECTIVES, Arm, variant
 from xlnu.sdrrl.claims import claims
@@ -31,7 +32,7 @@ from xlnu.sdrrl.tables import Cost, tables
 from xlnu.steps import Result, Step, named
 from xlnu.tiny.build import Built, TinyConfig
 from xlnu.tiny.embed import embed
-from xlnu.train import plan
+from xlnu.train import curves, plan
 from xlnu.train.build import MERGED, MODEL, TRAINING, TrainConfig, progress, steps
 from xlnu.train.card import card
 from xlnu.train.loop import Progress
@@ -39,6 +40,7 @@ from xlnu.train.objective import Kind
 from xlnu.train.passes import Unknown
 from xlnu.transfer.build import TransferSet
 from xlnu.transfer.job import ShownSetConfig, show_samples
+from xlnu.transfer.plots import survival_by_tau
 
 CONFIGS = ["*.json"]  # of a checkpoint: not its weights
 
@@ -92,7 +94,7 @@ class _Trial:
     """One arm under one seed: its steps, and what they came to."""
 
     def __init__(self, config: Settings, world: _World, arm: Arm, name: str, run: Run) -> None:
-        self.config, self.arm, self.name = config, arm, name
+        self.config, self.world, self.arm, self.name = config, world, arm, name
         self.made = TransferSet(config, world.declared, run.plan)
         model = self.made.llm.checkpoint
         if model is None:
@@ -107,7 +109,6 @@ class _Trial:
         if config.evaluate.on:
             about, ask = config.evaluate, config.transfer.ask
             self.asked = [questions.step(about, ask, self.made.source, self.made.languages)]
-            self.known = world.known
             self.asking = answers.steps(about, self.asked[0], *self._after())
             self.asking.append(scored.step("scored", self.asking[-1:], *world.judge))
 
@@ -138,7 +139,21 @@ class _Trial:
     def found(self, results: dict[str, Result]) -> list[Measured]:
         objective = OBJECTIVES[self.config.train.objective] if self.training else None
         system = System(self.arm, objective, seed=self.config.transfer.seed)
-        return measured.read(results[self.asking[-1].address], system, self.known)
+        return measured.read(results[self.asking[-1].address], system, self.world.known)
+
+    def plots(self, results: dict[str, Result]) -> Iterator[Plot]:
+        """How its training went; and of SDRRL, what the filter let through."""
+        model = named(results, self.training)[MODEL]
+        yield curves.plot(f"{self.name}", progress(model).curve, model.manifest.address)
+        if self.arm == "sdrrl" and self.made.chain.quality:
+            given = self.made.ingredients(named(results, self.made.steps))
+            address = self.made.transfer.address
+            resources = self.world.known.resources
+            shown = survival_by_tau(given, resources, f"Survival by tau, {self.name}", address)
+            yield from [shown] if shown else []
+
+    def samples(self, results: dict[str, Result]) -> Iterator[Sample]:
+        yield from samples(results[self.asking[-2].address], self.found(results))
 
     def leave(self, results: dict[str, Result], scores: Sequence[Score], run: Run) -> Cost:
         """Its card, with the scores, beside its model, and how it was trained in the job's folder."""
@@ -214,10 +229,13 @@ class Sdrrl:
         if first:
             show_samples(first.config, run, first.made, results)
         held = claims(found)
+        plots = [plot for trial in self.trials if trial.training for plot in trial.plots(results)]
+        read = [one for trial in self.trials if trial.asking for one in trial.samples(results)]
         models = [results[trial.training[-1].address] for trial in self.trials if trial.arm == "sdrrl"]
         built = self.worlds[0].built
         text = tables(found, held, costs) if found else ""
-        return Found(found, held, text, models, built.report() if built else None)
+        tiny = built.report() if built else None
+        return Found(found, held, text, models, tiny, plots=plots, samples=read)
 
 
 def _fit(trials: Sequence[_Trial], run: Run) -> None:

@@ -65,7 +65,7 @@ class Benchmarks:
     def read(paths: Sequence[str], n: int = CUSTOMARY) -> "Benchmarks":
         names: list[str] = []
         runs, files, heads = [], [], []
-        for name, lines in _benchmarks(paths):
+        for name, lines in texts(paths):
             words = _Words(lines)
             starts, weights = words.lines()
             short = (weights >= SHORTEST * WORD) & (weights < n * WORD)
@@ -215,7 +215,7 @@ def _files(path: str) -> Iterator[tuple[str, bytes]]:
         yield file.relative_to(top.parent).as_posix(), data
 
 
-def _benchmarks(paths: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+def texts(paths: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """The files that hold text, those in archives also, with their lines."""
     for path in paths:
         waiting = list(_files(path))[::-1]
