@@ -76,11 +76,11 @@ def test_real_benchmarks_are_asked_by_their_own_prompts(tiny: Built, tmp_path: P
     asked = {(one["benchmark"], one["language"]): one["signature"].partition(": ")[2] for one in found["scores"]
              if one["mode"] == "zero_shot"}  # fmt: skip
     assert asked == {
-        ("xcopa", "swh_Latn"): "xcopa_sw", ("xcopa", "tha_Thai"): "xcopa_th", ("mgsm", "eng_Latn"): "mgsm_direct_en",
-        ("mgsm", "swh_Latn"): "mgsm_direct_sw", ("mgsm", "tha_Thai"): "mgsm_direct_th",
-        ("mgsm", "deu_Latn"): "mgsm_direct_de", ("nusax", "eng_Latn"): "afrisenti_swa_prompt_1",
-        ("nusax", "jav_Latn"): "afrisenti_swa_prompt_1", ("belebele", "eng_Latn"): "belebele_eng_Latn",
-        ("belebele", "deu_Latn"): "belebele_deu_Latn",
+        ("xcopa", "swh_Latn"): "xcopa_sw", ("xcopa", "tha_Thai"): "xcopa_th",
+        ("mgsm", "eng_Latn"): "mgsm_direct_en", ("mgsm", "swh_Latn"): "mgsm_direct_sw",
+        ("mgsm", "tha_Thai"): "mgsm_direct_th", ("mgsm", "deu_Latn"): "mgsm_direct_de",
+        ("nusax", "eng_Latn"): "afrisenti_swa_prompt_1", ("nusax", "jav_Latn"): "afrisenti_swa_prompt_1",
+        ("belebele", "eng_Latn"): "belebele_eng_Latn", ("belebele", "deu_Latn"): "belebele_deu_Latn",
     }  # fmt: skip
     lacking = {one["where"]: one["finding"] for one in found["findings"] if one["check"] == "languages"}
     assert lacking["xcopa"] == "has no file for jav_Latn, deu_Latn"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tests.stack.stacks import llm, reader, stack
+from tests.stack.stacks import FAMILIES, alone, llm, reader, stack
 from xlnu import steps
 from xlnu.engines.checkpoint import Checkpoint, find
 from xlnu.errors import UserError
@@ -218,7 +218,7 @@ def test_a_language_that_cannot_be_read_is_rejected_and_counted(tiny: Built, tmp
 def by_hand(folder: Path, text: str, adapter: Path | None = None) -> list[Tensor]:
     """As MEXA's own code reads a sentence: alone, all layers, each token by its position."""
     tokenizer: Any = AutoTokenizer.from_pretrained(folder)  # type: ignore[no-untyped-call]
-    model: Any = AutoModelForCausalLM.from_pretrained(folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager")
     if adapter:
         model = peft.PeftModel.from_pretrained(model, adapter)
     with torch.no_grad():
@@ -268,6 +268,32 @@ def test_what_is_no_adapter_of_the_llm_is_refused(wrong: str, tiny: Built, tmp_p
         (place / "adapter_config.json").write_text(json.dumps(told))
     with pytest.raises(UserError, match="changes no layer" if wrong == "a prompt" else "is no adapter of this LLM"):
         probes._Llm(base, str(place), 0, 64)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_of_llms_is_read(family: str, tiny: Built, tmp_path: Path) -> None:
+    """Alone, and in a stack that reads inside its layers."""
+    place, texts = llm(family, tiny, tmp_path), ["the boy sees the old horse.", "the man"]
+    found = probes._Llm(place, None, 0, 64).read(texts, SOURCE).layers["llm"]
+    right = torch.stack([torch.stack(by_hand(Path(place), text)) for text in texts], 1)
+    torch.testing.assert_close(found.float(), right, atol=1e-5, rtol=1e-5)
+    model, _ = stacked(tmp_path / "stack", tiny, llm=place, fusion="layer_kv")
+    some = probed(model, "stack", pairs(tiny, languages(tiny)[:1]))
+    assert [row["layer"] for row in some if row["part"] == "llm"] == [0, 1, 2, 3]
+    assert some[-1]["fvu"] > 0
+
+
+def test_an_encoder_in_the_llms_place_is_read(tiny: Built, tmp_path: Path) -> None:
+    """It reads in both directions, whatever the stack's attention is called."""
+    place = alone("XLMRoberta", tiny, tmp_path)
+    model, _ = stacked(tmp_path / "stack", tiny, llm=place, view="llm", attention="causal")
+    opened, text = probes._Stack(model.name, {}, 0, 64), "the boy sees the old horse."
+    plain: Any = opened.model
+    with torch.no_grad():
+        said = plain(*padded(opened.reader.read([[text]], [SOURCE]), 1))
+    right = said.last_hidden_state[0].mean(0)
+    torch.testing.assert_close(opened.read([text], SOURCE).layers["llm"][-1, 0].float(), right)
+    assert of(probed(model, "stack", pairs(tiny, languages(tiny)[:1])), "fvu", "llm", 3)[0] > 0
 
 
 @pytest.mark.parametrize(
@@ -360,8 +386,12 @@ def test_a_sentence_that_stands_there_twice_ties(tiny: Built) -> None:
     model = find("model", str(tiny.llm))
     same = [(text, text) for text in texts]
     assert of(probed(model, "llm", {language: same}), "mexa", "llm", 2) == [1.0]
-    rows = probed(model, "llm", {language: [*same, (texts[0], texts[0])]}, batch_tokens=20)
+    rows = probed(model, "llm", {language: [*same, (texts[0], texts[0])]})
     assert of(rows, "mexa", "llm", 2) == of(rows, "retrieval", "llm", 2) == [0.5]
+    opened = probes._Llm(model.name, None, 0, 40)
+    twice = [" ".join(texts), texts[0], texts[0], "x"]  # beside a long one, and in the next batch
+    assert not torch.equal(*opened.read(twice, SOURCE).layers["llm"][:, 1:3].unbind(1)), "else it shows little"
+    assert torch.equal(*probes._distinct(opened, twice, SOURCE).layers["llm"][:, 1:3].unbind(1))
 
 
 def test_the_source_language_is_read_as_such(tiny: Built, tmp_path: Path) -> None:

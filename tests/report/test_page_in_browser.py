@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser import browser, open_page, requests, resize, theme  # noqa: F401
+from tests.browser import open_page, requests, resize, theme
 from tests.report.rich import hostile, rich
 from xlnu.report.document import Report, Tiny, TinyNumbers, TinyPaths
 from xlnu.report.page import page
@@ -37,7 +37,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(params=[LAPTOP, PHONE])
-def shown(browser: Any, name: str, pages: dict[str, Path], request: pytest.FixtureRequest) -> Any:  # noqa: F811
+def shown(browser: Any, name: str, pages: dict[str, Path], request: pytest.FixtureRequest) -> Any:
     """The page of a report, opened at a width."""
     resize(browser, request.param)
     theme(browser, "light")
@@ -155,7 +155,7 @@ def test_what_is_folded_opens_at_a_click(shown: Any) -> None:
     assert seen
 
 
-def test_contents_lead_to_their_parts(browser: Any, pages: dict[str, Path]) -> None:  # noqa: F811
+def test_contents_lead_to_their_parts(browser: Any, pages: dict[str, Path]) -> None:
     from selenium.webdriver.common.by import By
 
     resize(browser, PHONE)
@@ -166,7 +166,7 @@ def test_contents_lead_to_their_parts(browser: Any, pages: dict[str, Path]) -> N
 
 @pytest.mark.parametrize(("width", "columns"), [(LAPTOP, 3), (PHONE, 1)])
 def test_plots_lie_side_by_side_where_there_is_room(
-    browser: Any,  # noqa: F811
+    browser: Any,
     pages: dict[str, Path],
     width: int,
     columns: int,
@@ -197,7 +197,7 @@ return Object.fromEntries(arguments[0].map(name => [name, [made(name), ratio(mad
 
 @pytest.mark.parametrize("way", ["light", "dark"])
 def test_colours_stand_out_and_differ_in_light_and_dark(
-    browser: Any,  # noqa: F811
+    browser: Any,
     pages: dict[str, Path],
     way: str,
 ) -> None:
@@ -229,7 +229,7 @@ RED_BLIND = ((0.152, 1.053, -0.205), (0.115, 0.786, 0.099), (-0.004, -0.048, 1.0
 GREEN_BLIND = ((0.367, 0.861, -0.228), (0.280, 0.673, 0.047), (-0.012, 0.043, 0.969))
 
 
-def test_dark_is_dark(browser: Any, pages: dict[str, Path]) -> None:  # noqa: F811
+def test_dark_is_dark(browser: Any, pages: dict[str, Path]) -> None:
     resize(browser, LAPTOP)
     open_page(browser, pages["few"])
     ink = "const of = one => getComputedStyle(one); return [of(document.body).backgroundColor, "
@@ -242,7 +242,7 @@ def test_dark_is_dark(browser: Any, pages: dict[str, Path]) -> None:  # noqa: F8
     assert dark == ["rgb(13, 17, 23)", "rgb(230, 237, 243)"]
 
 
-def test_it_prints(browser: Any, pages: dict[str, Path], name: str) -> None:  # noqa: F811
+def test_it_prints(browser: Any, pages: dict[str, Path], name: str) -> None:
     resize(browser, LAPTOP)
     open_page(browser, pages[name])
     printed = base64.b64decode(browser.print_page())
@@ -253,7 +253,7 @@ def test_it_prints(browser: Any, pages: dict[str, Path], name: str) -> None:  # 
     assert len(printed) > (5_000 if name == "bare" else 100_000)
 
 
-def test_paper_shows_what_was_folded_only_to_spare_the_eye(browser: Any, pages: dict[str, Path]) -> None:  # noqa: F811
+def test_paper_shows_what_was_folded_only_to_spare_the_eye(browser: Any, pages: dict[str, Path]) -> None:
     resize(browser, LAPTOP)
     open_page(browser, pages["few"])
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
@@ -264,7 +264,7 @@ def test_paper_shows_what_was_folded_only_to_spare_the_eye(browser: Any, pages: 
     assert (table, contents) == (0, 0)
 
 
-def test_a_page_of_200_languages_opens_at_once(browser: Any, pages: dict[str, Path]) -> None:  # noqa: F811
+def test_a_page_of_200_languages_opens_at_once(browser: Any, pages: dict[str, Path]) -> None:
     resize(browser, LAPTOP)
     open_page(browser, pages["many"])
     took = browser.execute_script("return performance.getEntriesByType('navigation')[0].loadEventEnd")
@@ -272,7 +272,7 @@ def test_a_page_of_200_languages_opens_at_once(browser: Any, pages: dict[str, Pa
     assert browser.execute_script("return document.querySelectorAll('.row').length") > 1000
 
 
-def test_text_from_right_to_left_starts_at_the_right(browser: Any, pages: dict[str, Path]) -> None:  # noqa: F811
+def test_text_from_right_to_left_starts_at_the_right(browser: Any, pages: dict[str, Path]) -> None:
     resize(browser, LAPTOP)
     open_page(browser, pages["few"])
     ways = (

@@ -124,11 +124,11 @@ def _files(config: ProbeConfig, source: Language, languages: Sequence[Language])
     folder = Path(config.flores).expanduser()
     there = {one: flores.place(folder, config.split, one) for one in (source, *languages)}
     if not there[source].is_file():
-        raise UserError(f"flores: {there[source]}: no such file, and it is the source language's")
+        raise UserError(f"probes.flores: {there[source]}: no such file, and it is the source language's")
     found = {one: path for one, path in there.items() if path.is_file()}
     if len(found) == 1:
         asked = ", ".join(one.label for one in languages[:5]) or "any other language"
-        raise UserError(f"flores: {there[source].parent}: there is no file for {asked}")
+        raise UserError(f"probes.flores: {there[source].parent}: there is no file for {asked}")
     return found
 
 

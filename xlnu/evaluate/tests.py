@@ -48,7 +48,7 @@ def found(given: str, source: Language, languages: Sequence[Language]) -> Benchm
     wanted = list({one.label: one for one in wanted}.values())
     files = {one.label: path for one in wanted if (path := official.find(name, place, "test", one))}
     there = tuple(one for one in wanted if one.label in files)
-    if not any(one.label != source.label for one in there):
+    if not there or (languages and all(one.label == source.label for one in there)):
         asked = ", ".join(one.label for one in languages[:5]) or "any language"
         raise UserError(f"benchmarks: {name}: {place}: holds no test file for {asked}")
     by_split = {("test", label): path for label, path in files.items()}
