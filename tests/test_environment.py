@@ -50,7 +50,8 @@ def test_what_is_asked_for_is_pinned() -> None:
         assert _normal(name) in pinned, name
 
 
-THE_USERS_OWN = {"lm_eval", "mlflow", "mteb", "sentence_transformers", "wandb"}  # used where they are there; tests have them
+# used where they are there; tests have them
+THE_USERS_OWN = {"lm_eval", "mlflow", "mteb", "sentence_transformers", "wandb"}
 
 
 def test_what_is_imported_is_asked_for_by_name() -> None:

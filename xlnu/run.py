@@ -109,12 +109,11 @@ class Run:
             for method, one in zip(methods, found, strict=True)
             if one.tables
         ]
-        for model in (model for one in found for model in one.models):
-            print_out(model.store.place(model.manifest.address))
         tiny = next((one.tiny for one in found if one.tiny), None)
         self.report(
             results,
             "\n".join(titled),
+            [model for one in found for model in one.models],
             tiny=tiny,
             scores=[one.score() for each in found for one in each.measured],
             claims=[claim for each in found for claim in each.claims],
@@ -125,9 +124,11 @@ class Run:
             findings=[finding for each in found for finding in each.findings],
         )
 
-    def report(self, results: dict[str, Result], tables: str = "", **found: Any) -> None:
-        """Write report.json, report.html and tables.md, and name the page as the last line of the job. `tables`: to
-        read instead of those of the report.
+    def report(
+        self, results: dict[str, Result], tables: str = "", models: Sequence[Result] = (), **found: Any
+    ) -> None:
+        """Write report.json, report.html and tables.md, and name what is left, the page as the last line of the
+        job. `tables`: to read instead of those of the report.
         """
         lines = [
             StepLine(
@@ -145,6 +146,8 @@ class Run:
         if made.scores:
             self.put("tables.md", (tables or markdown(made)).encode())
             print_out(self.folder.place("tables.md"))
+        for model in models:
+            print_out(model.store.place(model.manifest.address))
         if self.config.latex:
             self.put("tables.tex", latex(made).encode())
         write(made, self.put)

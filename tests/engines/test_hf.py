@@ -7,7 +7,7 @@ import torch
 
 from xlnu.engines.base import Answer, Decoding
 from xlnu.engines.chat import question
-from xlnu.engines.hf import HfGenerator, _batches, _Drawn
+from xlnu.engines.hf import HfGenerator, _Drawn, batched
 from xlnu.tiny.build import Built
 
 
@@ -53,6 +53,6 @@ def test_what_is_drawn_follows_the_probabilities() -> None:
 
 def test_batches_hold_each_row_once_and_no_more_tokens_than_allowed() -> None:
     lengths = [5, 100, 3, 40, 40, 7, 0]
-    batches = list(_batches(lengths, 80))
+    batches = list(batched(lengths, 80))
     assert sorted(i for batch in batches for i in batch) == list(range(7))
     assert all(len(batch) * max(lengths[i] for i in batch) <= 80 or len(batch) == 1 for batch in batches)

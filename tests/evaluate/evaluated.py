@@ -57,3 +57,19 @@ def run(folder: Path, built: Built, *settings: str) -> "subprocess.CompletedProc
 def report(folder: Path, name: str = "evaluate") -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "runs" / name / "report.json").read_text(encoding="utf-8"))
     return found
+
+
+def belebele(path: Path, folder: Path) -> list[dict[str, Any]]:
+    """The real data's text lies there in another form, a passage a line, and is put back into its own."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        passage = json.loads(line)
+        for number, item in enumerate(passage["items"], 1):
+            texts = {f"mc_answer{i}": answer["text"] for i, answer in enumerate(item["answers"], 1)}
+            right = [i for i, answer in enumerate(item["answers"], 1) if answer["correct"]]
+            row = {"link": passage["metadata"]["extra"]["url"], "question_number": number}
+            row |= {"flores_passage": passage["text"], "question": item["question"]}
+            rows.append(row | texts | {"correct_answer_num": str(right[0])})
+    folder.mkdir(exist_ok=True)
+    (folder / path.name).write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    return rows

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.evaluate.evaluated import report, run
+from tests.evaluate.evaluated import belebele, report, run
 from xlnu.evaluate.benchmarks import formats, official
 from xlnu.evaluate.harness import PROMPTS
 from xlnu.languages import declare, resolve
@@ -68,8 +68,10 @@ def test_every_prompt_is_one_that_the_harness_has() -> None:
 @pytest.mark.timeout(900)
 def test_real_benchmarks_are_asked_by_their_own_prompts(tiny: Built, tmp_path: Path) -> None:
     """And what guesses score on them is what their labels say."""
-    those = {"xcopa": "xcopa", "mgsm": "mgsm", "nusax": "nusax", "belebele": "belebele_en_de"}
-    places = f"benchmarks=[{', '.join(f'{name}={REAL}/{folder}' for name, folder in those.items())}]"
+    for code in ("eng_Latn", "deu_Latn"):
+        belebele(Path(REAL or "", "belebele_en_de", f"{code}.jsonl"), tmp_path / "data")
+    those = ", ".join(f"{name}={REAL}/{name}" for name in ("xcopa", "mgsm", "nusax"))
+    places = f"benchmarks=[{those}, belebele={tmp_path}]"
     done = run(tmp_path, tiny, places, "model=tiny:llm", "languages=[sw,th,jv,deu_Latn]", "at_most=6")
     assert done.returncode == 0, done.stderr
     found = report(tmp_path)

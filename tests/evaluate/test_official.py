@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.evaluate.evaluated import belebele
 from xlnu.errors import UserError
 from xlnu.evaluate import flores
 from xlnu.evaluate.benchmarks import official
@@ -149,18 +150,7 @@ def test_xnli_extension_in_its_languages() -> None:
 @needs_real
 @pytest.mark.parametrize("code", ["eng_Latn", "deu_Latn"])
 def test_belebele(tmp_path: Path, code: str) -> None:
-    """Its text lies here in another form, and is put back into its own."""
-    rows = []
-    for line in real(f"belebele_en_de/{code}.jsonl").read_text(encoding="utf-8").splitlines():
-        passage = json.loads(line)
-        for number, item in enumerate(passage["items"], 1):
-            texts = {f"mc_answer{i}": answer["text"] for i, answer in enumerate(item["answers"], 1)}
-            right = [i for i, answer in enumerate(item["answers"], 1) if answer["correct"]]
-            link = passage["metadata"]["extra"]["url"]
-            row = {"link": link, "question_number": number, "flores_passage": passage["text"]}
-            rows.append(row | texts | {"question": item["question"], "correct_answer_num": str(right[0])})
-    laid(tmp_path, f"data/{code}.jsonl")
-    (tmp_path / f"data/{code}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    rows = belebele(real(f"belebele_en_de/{code}.jsonl"), tmp_path / "data")
     found = items("belebele", tmp_path, "test", resolve(code))
     assert len(found) == 900
     assert len({item.segments[0] for item in found}) == 488

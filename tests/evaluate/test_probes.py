@@ -174,7 +174,12 @@ def test_an_address_is_made_of_all_that_changes_a_number(tiny: Built, tmp_path: 
     assert first == address(batch_tokens=1)
     assert first == planned(model, "llm", settings(tiny.data / "flores"), few).address
     assert len({first, address("adapter", model), address(some=few[:1]), address(sentences=7)}) == 4
+    assert address("adapter", model) != address("adapter", find("base", str(tiny.mt)))
+    assert first not in (address(some=few[::-1]), address(some=[*few, resolve("ukr_Cyrl")]))
     assert address(split="devtest") != first
+    on_gpus = PoolConfig()
+    on_gpus.gpus = 1  # in the model's own numbers
+    assert address(pool=on_gpus) != first
     path = flores.place(place, "dev", few[1])
     path.write_text(f"x{path.read_text()}")
     assert address() != first
@@ -388,9 +393,9 @@ def test_a_sentence_that_stands_there_twice_ties(tiny: Built) -> None:
     assert of(probed(model, "llm", {language: same}), "mexa", "llm", 2) == [1.0]
     rows = probed(model, "llm", {language: [*same, (texts[0], texts[0])]})
     assert of(rows, "mexa", "llm", 2) == of(rows, "retrieval", "llm", 2) == [0.5]
-    opened = probes._Llm(model.name, None, 0, 40)
-    twice = [" ".join(texts), texts[0], texts[0], "x"]  # beside a long one, and in the next batch
-    assert not torch.equal(*opened.read(twice, SOURCE).layers["llm"][:, 1:3].unbind(1)), "else it shows little"
+    opened = probes._Llm(model.name, None, 0, 1)
+    twice = [" ".join(texts), texts[0], texts[0], "x"]  # one beside a long text, the other in the next batch
+    opened.batch_tokens = 2 * len(opened.tokenizer(twice[0])["input_ids"])
     assert torch.equal(*probes._distinct(opened, twice, SOURCE).layers["llm"][:, 1:3].unbind(1))
 
 

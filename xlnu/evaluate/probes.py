@@ -91,7 +91,7 @@ def step(
     source: Language,
     languages: Sequence[Language],
 ) -> Step:
-    """`base`: what the model is an adapter of. `elsewhere`: of a stack. `languages`: without the source."""
+    """`base`: what the model is an adapter of. `elsewhere`: of a stack's parents. `languages`: not the source."""
     assert (kind == "adapter") == (base is not None)
     folder = Path(config.flores).expanduser()
     own = (model,) if isinstance(model, Step) else ()
@@ -108,7 +108,8 @@ def step(
 
     def run(work: Work) -> int:
         files = work.inputs[model.name].files() if isinstance(model, Step) else model
-        given = _Given(files, base, kind, elsewhere.folders(), config.batch_tokens)
+        moved = elsewhere.folders() if kind == "stack" else {}
+        given = _Given(files, base, kind, moved, config.batch_tokens)
         pairs = {one: flores.pairs(folder, config.split, source, one)[: config.sentences] for one in languages}
         layers = [(part, layer, count) for part, count in _counts(given).items() for layer in range(count + 1)]
         stage = functools.partial(_Probe, given, source, pairs, layers)

@@ -12,8 +12,8 @@ LINES = 8  # that can be told apart
 def survival_by_tau(given: Ingredients, levels: Mapping[str, str], title: str, address: str) -> Plot | None:
     """A line each language; of many, a line each resource level, by its mean."""
     found = {one.language.label: survival(one) for one in given.languages if one.quality is not None}
-    if not found:
-        return None
+    if not any(share for shares in found.values() for share in shares.values()):
+        return None  # nothing gave scores
     lines = {label: [shares] for label, shares in found.items()}
     if len(found) > LINES:
         lines = {}
