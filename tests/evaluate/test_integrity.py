@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.evaluate.evaluated import belebele, report, run
-from xlnu.evaluate import integrity, tests
-from xlnu.evaluate.tests import Benchmark
+from xlnu.evaluate import asked as benchmarks
+from xlnu.evaluate import integrity
+from xlnu.evaluate.asked import Benchmark
 from xlnu.languages import Language, resolve, resolve_all
 from xlnu.tiny.build import Built
 
@@ -33,7 +34,7 @@ def test_files_that_are_odd(tmp_path: Path) -> None:
     topics(tmp_path, "eng_Latn", [("sports", f"a match {n}") for n in range(9)] + [("health", "a cure")])
     topics(tmp_path, "swh_Latn", [("sports", "mechi"), ("sports", "mechi"), ("health", "dawa"), ("sports", "")])
     asked = resolve_all(["swh_Latn", "yor_Latn"])
-    found = findings(tests.found(f"sib200={tmp_path}", ENGLISH, asked), asked)
+    found = findings(benchmarks.found(f"sib200={tmp_path}", ENGLISH, asked), asked)
     assert found == {
         ("languages", "sib200", "has no file for yor_Latn"),
         ("labels", "sib200, eng_Latn", "90% are sports"),
@@ -45,7 +46,7 @@ def test_files_that_are_odd(tmp_path: Path) -> None:
 def test_a_language_that_lacks_a_label(tmp_path: Path) -> None:
     topics(tmp_path, "eng_Latn", [("sports", "a match"), ("health", "a cure")])
     topics(tmp_path, "swh_Latn", [("sports", "mechi"), ("sports", "mpira")])
-    found = findings(tests.found(f"sib200={tmp_path}", ENGLISH, []), [])
+    found = findings(benchmarks.found(f"sib200={tmp_path}", ENGLISH, []), [])
     assert ("labels", "sib200, swh_Latn", "none is health") in found
 
 
@@ -59,7 +60,7 @@ def test_what_a_benchmark_calls_otherwise_is_told(tmp_path: Path) -> None:
         text = "".join(json.dumps(line | {"question_number": n}) + "\n" for n, line in enumerate(lines))
         (tmp_path / f"{code}.jsonl").write_text(text, encoding="utf-8")
     stand_in = resolve_all(["hin_Latn->hin_Deva"])
-    found = findings(tests.found(f"belebele={tmp_path}", ENGLISH, stand_in), stand_in)
+    found = findings(benchmarks.found(f"belebele={tmp_path}", ENGLISH, stand_in), stand_in)
     told = [finding for check, where, finding in found if where == "belebele, hin_Latn->hin_Deva"]
     assert len(told) == 1
     assert "Latin script" in told[0]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from xlnu.evaluate.tests import Benchmark
+from xlnu.evaluate.asked import Benchmark
 from xlnu.report.document import Finding
 from xlnu.rows import ROW, row_id
 from xlnu.spread import Placed, PoolConfig, spread

@@ -5,11 +5,11 @@ reads as others, and models that answer one thing whatever they are asked.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from xlnu.evaluate.asked import Benchmark
 from xlnu.evaluate.benchmarks import formats, official
 from xlnu.evaluate.benchmarks.items import Item
 from xlnu.evaluate.measured import Measured
 from xlnu.evaluate.questions import FLORES
-from xlnu.evaluate.tests import Benchmark
 from xlnu.languages import Language
 from xlnu.report.document import Finding
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from xlnu.errors import UserError
 from xlnu.evaluate import (
     answers,
+    asked,
     classified,
     contaminated,
     guesses,
@@ -17,8 +18,8 @@ from xlnu.evaluate import (
     models,
     said,
     scored,
-    tests,
 )
+from xlnu.evaluate.asked import Benchmark
 from xlnu.evaluate.judge import Judge
 from xlnu.evaluate.measured import Known, Measured, System
 from xlnu.evaluate.models import Model
@@ -26,7 +27,6 @@ from xlnu.evaluate.questions import FLORES
 from xlnu.evaluate.resources import levels
 from xlnu.evaluate.samples import samples
 from xlnu.evaluate.settings import Asking, EvaluationConfig
-from xlnu.evaluate.tests import Benchmark
 from xlnu.languages import Language, resolve, resolve_all
 from xlnu.mtllm import translated
 from xlnu.mtllm.projected import ProjectConfig, words_of
@@ -66,7 +66,7 @@ class Evaluation:
 
     def plan(self) -> None:
         config = self.config
-        self.benchmarks = [tests.found(one, self.source, self.languages) for one in _distinct(config.benchmarks)]
+        self.benchmarks = [asked.found(one, self.source, self.languages) for one in _distinct(config.benchmarks)]
         every = [one for benchmark in self.benchmarks for one in benchmark.languages]
         known = {one.label: one for one in [*self.languages, *every] if one.label != self.source.label}
         self.known = Known(
@@ -80,8 +80,8 @@ class Evaluation:
         if config.training:
             self.contaminated = self._add(contaminated.step(config.training, self.benchmarks))
         for benchmark in self.benchmarks:
-            asked = self._add(tests.step(benchmark, self.source, config.at_most, config.ask, config.summarise))
-            self._of(benchmark, asked)
+            step = asked.step(benchmark, self.source, config.at_most, config.ask, config.summarise)
+            self._of(benchmark, self._add(step))
         for model in self.models:
             if not any(one.system.model == model.name for one in self.answered):
                 first = self.benchmarks[0]
@@ -114,14 +114,14 @@ class Evaluation:
         made = judge.judge(self.source, self.known.languages, folder, split)  # type: ignore[arg-type]
         return Judge(made.source, made.languages, made.texts, bool(path) and has_pieces()), told_by
 
-    def _of(self, benchmark: Benchmark, asked: Step) -> None:
+    def _of(self, benchmark: Benchmark, tests: Step) -> None:
         config = self.config
         for way in config.ways:
             translating = way == "translate_test"
             if translating and benchmark.generated:
                 self._not(benchmark, "translate_test", "what is answered in words is not translated first")
                 continue
-            given = self._translated(benchmark, asked) if translating else [asked]
+            given = self._translated(benchmark, tests) if translating else [tests]
             for model in self.models:
                 why = model.lacks(benchmark, config.labels)
                 if why:
@@ -133,39 +133,39 @@ class Evaluation:
         if config.guesses and not benchmark.generated:
             guessed: tuple[Mode, ...] = ("majority", "random")
             for how in guessed:
-                step = guesses.step(f"{how}_{benchmark.name}", how, asked, benchmark.task)  # type: ignore[arg-type]
+                step = guesses.step(f"{how}_{benchmark.name}", how, tests, benchmark.task)  # type: ignore[arg-type]
                 self._scored(benchmark, System(how), self._add(step))
 
     def _not(self, benchmark: Benchmark, who: str, why: str) -> None:
         self.findings.append(Finding("not asked", f"{benchmark.name}, {who}", why, serious=False))
 
-    def _answers(self, model: Model, benchmark: Benchmark, asked: Sequence[Step], way: Asking) -> Step:
+    def _answers(self, model: Model, benchmark: Benchmark, tests: Sequence[Step], way: Asking) -> Step:
         config, task = self.config, benchmark.task
         of = {one.label: one for one in (self.source, *self.known.languages)}
         read_as = dict.fromkeys(of, self.source) if way == "translate_test" else of
         name = f"answers_{benchmark.name}" + ("_translated" if way == "translate_test" else "")
         if model.kind in ("llm", "adapter"):
             if benchmark.name not in harness.PROMPTS:
-                made = answers.steps(config.answer, asked[0], model.checkpoint, model.base)
+                made = answers.steps(config.answer, tests[0], model.checkpoint, model.base)
                 return [self._add(step) for step in made][-1]
             return self._add(
                 harness.step(
-                    name, benchmark.name, model.checkpoint, model.base, asked, task, config.harness, read_as
+                    name, benchmark.name, model.checkpoint, model.base, tests, task, config.harness, read_as
                 )
             )
         if model.kind == "classifier":
             names = classified.matched(task, classified.labels(model.checkpoint), config.labels)
             assert names is not None
-            return self._add(classified.step(name, model.checkpoint, asked, task, config.read, names))
+            return self._add(classified.step(name, model.checkpoint, tests, task, config.read, names))
         where = said.Elsewhere(config.parents)
-        return self._add(said.step(name, model.checkpoint, asked, task, config.read, where, read_as))
+        return self._add(said.step(name, model.checkpoint, tests, task, config.read, where, read_as))
 
-    def _translated(self, benchmark: Benchmark, asked: Step) -> list[Step]:
+    def _translated(self, benchmark: Benchmark, tests: Step) -> list[Step]:
         mt = Mt(self.config.translator, None, {}, self._add)
         words = words_of(benchmark.task, ProjectConfig(), mt.checkpoint)
         targets = [one for one in benchmark.languages if one.label != self.source.label]
         ways = {one.label: Way(one, self.source) for one in targets}
-        made = translated.steps(f"translated_{benchmark.name}", asked, ways, mt, into=False, words=words)
+        made = translated.steps(f"translated_{benchmark.name}", tests, ways, mt, into=False, words=words)
         return [self._add(step) for step in made.values()]
 
     def _scored(self, benchmark: Benchmark, system: System, step: Step) -> None:

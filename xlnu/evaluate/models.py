@@ -9,8 +9,8 @@ from typing import Any, Literal
 from xlnu.engines.checkpoint import Checkpoint, find
 from xlnu.errors import UserError
 from xlnu.evaluate import classified
+from xlnu.evaluate.asked import Benchmark
 from xlnu.evaluate.harness import PROMPTS
-from xlnu.evaluate.tests import Benchmark
 from xlnu.report.document import Mode
 
 Kind = Literal["stack", "classifier", "llm", "adapter"]
