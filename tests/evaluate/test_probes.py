@@ -17,8 +17,10 @@ from tests.stack.stacks import FAMILIES, alone, llm, reader, stack
 from xlnu import steps
 from xlnu.engines.checkpoint import Checkpoint, find
 from xlnu.errors import UserError
-from xlnu.evaluate import alignment, flores, probes
-from xlnu.evaluate.probes import Kind, ProbeConfig, every_layer
+from xlnu.evaluate import alignment, flores, probe_plots, probes
+from xlnu.evaluate import layers as at_work
+from xlnu.evaluate.layers import every_layer
+from xlnu.evaluate.probes import Kind, ProbeConfig
 from xlnu.evaluate.said import Elsewhere
 from xlnu.languages import Language, declare, resolve
 from xlnu.mtllm.trained import save
@@ -106,7 +108,7 @@ def planned(
     few: Sequence[Language],
     base: Checkpoint | None = None,
 ) -> Step:
-    return probes.step("aligned", model, base, kind, Elsewhere({}), config, SOURCE, few)
+    return probes.step("probed", model, base, kind, Elsewhere({}), config, SOURCE, few)
 
 
 def made(folder: Path, *todo: Step) -> Result:
@@ -236,7 +238,7 @@ def by_hand(folder: Path, text: str, adapter: Path | None = None) -> list[Tensor
 def test_an_llm_is_read_as_mexa_reads_it(with_adapter: bool, tiny: Built, tmp_path: Path) -> None:
     texts = [text for _, text in pairs(tiny, languages(tiny)[:1], 6)[languages(tiny)[0]]]
     place = Path(adapter(tmp_path / "adapter", tiny).name) if with_adapter else None
-    model = probes._Llm(str(tiny.llm), str(place) if place else None, 0, 64)
+    model = at_work.Llm(str(tiny.llm), str(place) if place else None, 0, 64)
     found = model.read(texts, SOURCE).layers["llm"]
     right = torch.stack([torch.stack(by_hand(tiny.llm, text, place)) for text in texts], 1)
     torch.testing.assert_close(found.float(), right, atol=1e-5, rtol=1e-5)
@@ -250,7 +252,7 @@ def test_an_adapter_is_not_its_base(tiny: Built, tmp_path: Path) -> None:
     assert of(plain, "retrieval", "llm", 0) == of(adapted, "retrieval", "llm", 0), "it has no part in embeddings"
     texts = ["the boy sees the old horse."]
     one, other = (
-        probes._Llm(base.name, place, 0, 64).read(texts, SOURCE).layers["llm"]
+        at_work.Llm(base.name, place, 0, 64).read(texts, SOURCE).layers["llm"]
         for place in (None, str(tmp_path / "adapter"))
     )
     assert torch.equal(one[0], other[0])
@@ -272,14 +274,14 @@ def test_what_is_no_adapter_of_the_llm_is_refused(wrong: str, tiny: Built, tmp_p
         told["target_modules"].append("o_proj")
         (place / "adapter_config.json").write_text(json.dumps(told))
     with pytest.raises(UserError, match="changes no layer" if wrong == "a prompt" else "is no adapter of this LLM"):
-        probes._Llm(base, str(place), 0, 64)
+        at_work.Llm(base, str(place), 0, 64)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_of_llms_is_read(family: str, tiny: Built, tmp_path: Path) -> None:
     """Alone, and in a stack that reads inside its layers."""
     place, texts = llm(family, tiny, tmp_path), ["the boy sees the old horse.", "the man"]
-    found = probes._Llm(place, None, 0, 64).read(texts, SOURCE).layers["llm"]
+    found = at_work.Llm(place, None, 0, 64).read(texts, SOURCE).layers["llm"]
     right = torch.stack([torch.stack(by_hand(Path(place), text)) for text in texts], 1)
     torch.testing.assert_close(found.float(), right, atol=1e-5, rtol=1e-5)
     model, _ = stacked(tmp_path / "stack", tiny, llm=place, fusion="layer_kv")
@@ -292,7 +294,7 @@ def test_an_encoder_in_the_llms_place_is_read(tiny: Built, tmp_path: Path) -> No
     """It reads in both directions, whatever the stack's attention is called."""
     place = alone("XLMRoberta", tiny, tmp_path)
     model, _ = stacked(tmp_path / "stack", tiny, llm=place, view="llm", attention="causal")
-    opened, text = probes._Stack(model.name, {}, 0, 64), "the boy sees the old horse."
+    opened, text = at_work.Stack(model.name, {}, 0, 64), "the boy sees the old horse."
     plain: Any = opened.model
     with torch.no_grad():
         said = plain(*padded(opened.reader.read([[text]], [SOURCE]), 1))
@@ -319,7 +321,7 @@ def test_layers_of_a_stack_are_those_it_reads_with(
 ) -> None:
     """What is caught ends where the stack ends, of one sentence at a time; and catching it changes nothing."""
     model, _ = stacked(tmp_path / "stack", tiny, **about)
-    opened = probes._Stack(model.name, {}, 0, 100)
+    opened = at_work.Stack(model.name, {}, 0, 100)
     language = languages(tiny)[0]
     texts = [text for _, text in pairs(tiny, [language], 5)[language]]
     read = opened.read(texts, language)
@@ -393,17 +395,17 @@ def test_a_sentence_that_stands_there_twice_ties(tiny: Built) -> None:
     assert of(probed(model, "llm", {language: same}), "mexa", "llm", 2) == [1.0]
     rows = probed(model, "llm", {language: [*same, (texts[0], texts[0])]})
     assert of(rows, "mexa", "llm", 2) == of(rows, "retrieval", "llm", 2) == [0.5]
-    opened = probes._Llm(model.name, None, 0, 1)
+    opened = at_work.Llm(model.name, None, 0, 1)
     twice = [" ".join(texts), texts[0], texts[0], "x"]  # one beside a long text, the other in the next batch
     opened.batch_tokens = 2 * len(opened.tokenizer(twice[0])["input_ids"])
-    assert torch.equal(*probes._distinct(opened, twice, SOURCE).layers["llm"][:, 1:3].unbind(1))
+    assert torch.equal(*at_work.distinct(opened, twice, SOURCE).layers["llm"][:, 1:3].unbind(1))
 
 
 def test_the_source_language_is_read_as_such(tiny: Built, tmp_path: Path) -> None:
     """A text in the source language that is read as if it were another has other states."""
     model, _ = stacked(tmp_path / "stack", tiny)
     texts = ["the boy sees the old horse.", "a baker buys a red plum.", "the man sees the boy."]
-    opened, (one, *_) = probes._Stack(model.name, {}, 0, 100), languages(tiny)
+    opened, (one, *_) = at_work.Stack(model.name, {}, 0, 100), languages(tiny)
     given = probes._Given(model, None, "stack", {}, 100)
     stage = probes._Probe(given, SOURCE, {one: [(text, text) for text in texts]}, [("encoder", 0, 2)], PLACED)
     for part, states in opened.read(texts, SOURCE).layers.items():
@@ -415,13 +417,13 @@ def test_the_source_language_is_read_as_such(tiny: Built, tmp_path: Path) -> Non
 
 def test_what_is_longer_than_a_model_reads_is_cut(tiny: Built, tmp_path: Path) -> None:
     model, _ = stacked(tmp_path / "stack", tiny, length=8)
-    opened = probes._Stack(model.name, {}, 0, 100)
+    opened = at_work.Stack(model.name, {}, 0, 100)
     long = "the boy sees the old horse and the man sees the boy."
     (whole,), (cut,) = opened.reader.read([[long]], [SOURCE]), opened._tokens(opened.reader, [long], SOURCE)
     assert len(whole.ids) > 8
     assert cut.ids == [*whole.ids[:7], whole.ids[-1]]
     assert opened.read([long], SOURCE).tokens == 8
-    alone = probes._Llm(str(tiny.llm), None, 0, 100)
+    alone = at_work.Llm(str(tiny.llm), None, 0, 100)
     assert alone.longest == alone.model.config.max_position_embeddings
     endless = alone.read([" ".join([long] * 100)], SOURCE)
     assert endless.tokens == alone.longest
@@ -523,7 +525,7 @@ def rows(labels: Sequence[str], parts: Sequence[str] = ("encoder", "llm")) -> li
 def test_few_languages_have_a_line_each() -> None:
     levels: dict[str, Resource] = {"qab": "low", "eng": "source", "qaa": "high"}
     refused = {"reject": "none", "language": "qac", "part": "llm", "layer": 0, "mexa": None, "fvu": None}
-    mexa, retrieval, fvu = probes.plots([*rows(["qaa", "qab"]), refused], "stack", levels | {"qac": "mid"})
+    mexa, retrieval, fvu = probe_plots.plots([*rows(["qaa", "qab"]), refused], "stack", levels | {"qac": "mid"})
     assert {one.section for one in (mexa, retrieval, fvu)} == {"Alignment by layer"}
     assert [one.title for one in (mexa, retrieval, fvu)] == [
         "stack: MEXA", "stack: retrieval@1", "stack: FVU by language",
@@ -541,14 +543,14 @@ def test_few_languages_have_a_line_each() -> None:
 def test_of_many_languages_there_is_the_mean_of_each_level() -> None:
     labels = [f"l{at}" for at in range(10)]
     levels: dict[str, Resource] = {label: "low" if at % 2 else "high" for at, label in enumerate(labels)}
-    mexa, _, fvu = probes.plots(rows(labels), "stack", levels)
+    mexa, _, fvu = probe_plots.plots(rows(labels), "stack", levels)
     assert [series.name for series in mexa.series] == ["high", "low"]
     assert mexa.series[0].points[1] == [-0.5, pytest.approx(sum([1, 3, 5, 7, 9]) / 5 / 100), None, None]
     assert [[point[0] for point in series.points] for series in fvu.series] == [[2, 4, 6, 8, 10], [1, 3, 5, 7, 9]]
 
 
 def test_one_part_has_a_depth_of_its_own() -> None:
-    found = probes.plots(rows(["qaa"], ["encoder"]), "encoder", {"qaa": "high"})
+    found = probe_plots.plots(rows(["qaa"], ["encoder"]), "encoder", {"qaa": "high"})
     assert [plot.title for plot in found] == ["encoder: MEXA", "encoder: retrieval@1"]
     assert found[0].x == "depth"
     assert [point[0] for point in found[0].series[0].points] == [0, 0.5, 1]

@@ -16,6 +16,7 @@ from xlnu.evaluate import (
     judge,
     measured,
     models,
+    probes,
     said,
     scored,
 )
@@ -23,6 +24,7 @@ from xlnu.evaluate.asked import Benchmark
 from xlnu.evaluate.judge import Judge
 from xlnu.evaluate.measured import Known, Measured, System
 from xlnu.evaluate.models import Model
+from xlnu.evaluate.probe_plots import plots
 from xlnu.evaluate.questions import FLORES
 from xlnu.evaluate.resources import levels
 from xlnu.evaluate.samples import samples
@@ -63,6 +65,7 @@ class Evaluation:
     answered: list[Answered] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     contaminated: Step | None = None
+    probed: dict[str, Step] = field(default_factory=dict)  # by model
 
     def plan(self) -> None:
         config = self.config
@@ -77,6 +80,9 @@ class Evaluation:
         self.judge = self._judge()
         self.findings += integrity.of_files(self.benchmarks, self.languages)
         self.models = self._models()
+        for model in self.models:
+            if config.probes.on and model.kind != "classifier":
+                self.probed[model.name] = self._add(self._probe(model))
         if config.training:
             self.contaminated = self._add(contaminated.step(config.training, self.benchmarks))
         for benchmark in self.benchmarks:
@@ -168,6 +174,15 @@ class Evaluation:
         made = translated.steps(f"translated_{benchmark.name}", tests, ways, mt, into=False, words=words)
         return [self._add(step) for step in made.values()]
 
+    def _probe(self, model: Model) -> Step:
+        config = self.config
+        assert model.kind != "classifier"
+        where = said.Elsewhere(config.parents)
+        targets = self.known.languages
+        return probes.step(
+            "probed", model.checkpoint, model.base, model.kind, where, config.probes, self.source, targets
+        )
+
     def _scored(self, benchmark: Benchmark, system: System, step: Step) -> None:
         worth = self._add(scored.step(f"scored_{benchmark.name}", [step], *self.judge))
         self.answered.append(Answered(system, benchmark, step, worth))
@@ -191,6 +206,11 @@ class Evaluation:
             tables="",
             models=[],
             tiny=self.built.report() if self.built else None,
+            plots=[
+                plot
+                for name, step in self.probed.items()
+                for plot in plots(results[step.address].table().to_pylist(), name, self.known.resources)
+            ],
             comparisons=list(measured.comparisons(every, first)) if first else [],
             samples=[
                 sample

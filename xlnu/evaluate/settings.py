@@ -5,6 +5,7 @@ from typing import Literal
 
 from xlnu.config import section, setting
 from xlnu.evaluate.harness import HarnessConfig
+from xlnu.evaluate.probes import ProbeConfig
 from xlnu.evaluate.questions import AnswerConfig, Resource
 from xlnu.evaluate.said import ReadConfig
 from xlnu.run import RunConfig
@@ -53,5 +54,6 @@ class EvaluationConfig:
     read: ReadConfig = section(ReadConfig)
     harness: HarnessConfig = section(HarnessConfig)
     answer: AnswerConfig = section(AnswerConfig)
+    probes: ProbeConfig = section(ProbeConfig)
     tiny: TinyConfig = section(TinyConfig)
     run: RunConfig = section(RunConfig)

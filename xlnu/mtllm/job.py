@@ -10,7 +10,7 @@ from typing import Any
 
 from xlnu.config import varied
 from xlnu.errors import UserError
-from xlnu.evaluate import measured
+from xlnu.evaluate import measured, probe_plots, probes
 from xlnu.evaluate.measured import Known, Measured, System
 from xlnu.evaluate.resources import levels
 from xlnu.evaluate.samples import samples
@@ -50,6 +50,7 @@ class _Trial:
     several: bool  # whether it is one of several seeds
     todo: list[Step] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
+    probed: dict[str, Step] = field(default_factory=dict)  # by what it is called in the report
     trained: dict[str, tuple[str, Step]] = field(default_factory=dict)  # by address: what it is called in tables
 
     def plan(self) -> None:
@@ -76,6 +77,11 @@ class _Trial:
         for number, (name, variant) in enumerate(variants.items()):
             built = Built(self.parents, variant.stack, self.source, self._logs, self._card)
             initial, aligned = self._aligned(name, variant, built)
+            if config.probes.on:
+                step = probes.step(
+                    "probed", aligned, None, "stack", self.parents, config.probes, self.source, self.languages
+                )
+                self.probed[f"{name}, before any task"] = self._add(step)
             for task in found:
                 if number and not self._ablated(task):
                     continue
@@ -185,6 +191,9 @@ class _Trial:
         for name, step in self.trained.values():
             result = results[step.address]
             yield curves.plot(f"{name}{self.suffix}", progress(result).curve, result.manifest.address)
+        for name, step in self.probed.items():
+            rows = results[step.address].table().to_pylist()
+            yield from probe_plots.plots(rows, f"{name}{self.suffix}", self.known.resources)
 
     def samples(self, results: dict[str, Result]) -> Iterator[Sample]:
         """Of the main modes; more would be too many to read."""

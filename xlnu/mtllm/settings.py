@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from xlnu.config import section, setting
+from xlnu.evaluate.probes import ProbeConfig
 from xlnu.evaluate.questions import Resource
 from xlnu.evaluate.said import ReadConfig
 from xlnu.mtllm.build import AlignConfig, DistilConfig, MapConfig, TeacherConfig
@@ -45,6 +46,7 @@ class Settings:
     translator: TranslatorConfig = section(TranslatorConfig)
     project: ProjectConfig = section(ProjectConfig)
     read: ReadConfig = section(ReadConfig)
+    probes: ProbeConfig = section(ProbeConfig)
     modes: list[Mode] = setting(
         ["stacked", "zero_shot", "translate_test"],
         "what is made and scored: stacked; zero_shot, encoder: the LLM or the encoder alone; translate_test, "

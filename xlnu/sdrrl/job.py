@@ -16,11 +16,14 @@ from xlnu import manifest
 from xlnu.config import section, setting, settings
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.errors import UserError
-from xlnu.evaluate import answers, judge, measured, questions, scored
+from xlnu.evaluate import answers, judge, measured, probes, questions, scored
 from xlnu.evaluate.judge import Judge
 from xlnu.evaluate.measured import Known, Measured, System
+from xlnu.evaluate.probe_plots import plots
+from xlnu.evaluate.probes import ProbeConfig
 from xlnu.evaluate.questions import EvaluateConfig
 from xlnu.evaluate.resources import levels
+from xlnu.evaluate.said import Elsewhere
 from xlnu.evaluate.samples import samples
 from xlnu.languages import Language, resolve, resolve_all
 from xlnu.manifest import CARD
@@ -51,6 +54,7 @@ class Settings(ShownSetConfig):
 
     train: TrainConfig = section(TrainConfig)
     evaluate: EvaluateConfig = section(EvaluateConfig)
+    probes: ProbeConfig = section(ProbeConfig)
     arms: list[Arm] = setting(
         ["before", "sdrrl"],
         "what is evaluated, and trained if it must: before, sdrrl; sft and translate_sft: on the source's own "
@@ -103,14 +107,26 @@ class _Trial:
             )
         self.checkpoint: Checkpoint = model
         self.training, self.asked, self.asking = list[Step](), list[Step](), list[Step]()
+        self.probed: Step | None = None
         if arm != "before":
             logs = Path(run.folder.root, name, "tensorboard") if run.folder.local else None
             self.training = steps(config.train, model, self.made.transfer, self._card, logs)
+        if config.probes.on and arm in ("before", "sdrrl"):
+            self.probed = self._probe()
         if config.evaluate.on:
             about, ask = config.evaluate, config.transfer.ask
             self.asked = [questions.step(about, ask, self.made.source, self.made.languages)]
             self.asking = answers.steps(about, self.asked[0], *self._after())
             self.asking.append(scored.step("scored", self.asking[-1:], *world.judge))
+
+    def _probe(self) -> Step:
+        """Whole, or as an adapter of what it was."""
+        config, made = self.config.probes, {step.name: step for step in self.training}
+        languages, nowhere = self.made.languages, Elsewhere({})
+        model = made.get(MODEL, self.checkpoint)
+        adapter = bool(made) and self.config.train.method == "lora"
+        base, kind = (self.checkpoint, "adapter") if adapter else (None, "llm")
+        return probes.step("probed", model, base, kind, nowhere, config, self.made.source, languages)  # type: ignore[arg-type]
 
     def _after(self) -> tuple[Checkpoint | Step, Checkpoint | None]:
         """What is asked, and what it is an adapter of."""
@@ -124,7 +140,8 @@ class _Trial:
     @property
     def steps(self) -> list[Step]:
         """What is asked first: a benchmark that cannot be read is not found after days of training."""
-        return [*self.asked, *(self.made.steps if self.training else ()), *self.training, *self.asking]
+        made = [*self.asked, *(self.made.steps if self.training else ()), *self.training, *self.asking]
+        return [*made, *([self.probed] if self.probed else [])]
 
     def _card(self, packs: Result, progress: Progress, scores: Sequence[Score] = ()) -> str:
         made, of = self.made, {"the model it was": self.checkpoint}
@@ -142,7 +159,12 @@ class _Trial:
         return measured.read(results[self.asking[-1].address], system, self.world.known)
 
     def plots(self, results: dict[str, Result]) -> Iterator[Plot]:
-        """How its training went; and of SDRRL, what the filter let through."""
+        """How its training went; of SDRRL, what the filter let through; and how it aligns languages."""
+        if self.probed:
+            rows = results[self.probed.address].table().to_pylist()
+            yield from plots(rows, self.name, self.world.known.resources)
+        if not self.training:
+            return
         model = named(results, self.training)[MODEL]
         yield curves.plot(f"{self.name}", progress(model).curve, model.manifest.address)
         if self.arm == "sdrrl" and self.made.chain.quality:
@@ -229,13 +251,13 @@ class Sdrrl:
         if first:
             show_samples(first.config, run, first.made, results)
         held = claims(found)
-        plots = [plot for trial in self.trials if trial.training for plot in trial.plots(results)]
+        shown = [plot for trial in self.trials for plot in trial.plots(results)]
         read = [one for trial in self.trials if trial.asking for one in trial.samples(results)]
         models = [results[trial.training[-1].address] for trial in self.trials if trial.arm == "sdrrl"]
         built = self.worlds[0].built
         text = tables(found, held, costs) if found else ""
         tiny = built.report() if built else None
-        return Found(found, held, text, models, tiny, plots=plots, samples=read)
+        return Found(found, held, text, models, tiny, plots=shown, samples=read)
 
 
 def _fit(trials: Sequence[_Trial], run: Run) -> None:
