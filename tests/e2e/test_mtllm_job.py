@@ -37,7 +37,7 @@ def run(folder: Path, tiny: Built, *settings: str) -> subprocess.CompletedProces
 
 
 def test_it_leaves_a_stack_and_its_scores_beside_the_baselines(tiny: Built, tmp_path: Path) -> None:
-    modes = "modes=[stacked,zero_shot,translate_test,multilingual]"
+    modes = "modes=[stacked,zero_shot,translate_test,multilingual,router]"
     done = run(
         tmp_path, tiny, modes, "multilingual.model=tiny:qe/encoder", "licences={llm: LLAMA, multilingual: MIT}"
     )
@@ -54,6 +54,7 @@ def test_it_leaves_a_stack_and_its_scores_beside_the_baselines(tiny: Built, tmp_
         *(("multilingual", language, "accuracy", 12) for language in languages),
         *(("majority", language, "accuracy", 12) for language in languages),
         *(("translate_test", language, "accuracy", 12) for language in languages[1:]),
+        *(("router", language, "accuracy", 12) for language in languages[1:]),
     }
     names = [step["name"] for step in found["steps"]]
     for name in ("texts", "initial", "aligned", "teacher_topic", "embeddings_topic", "distilled_topic"):

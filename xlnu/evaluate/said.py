@@ -168,7 +168,7 @@ def _together(one: dict[str, Any], other: dict[str, Any], task: Task) -> dict[st
         first, second = (each.reshape(-1, len(task.labels)) for each in (first, second))
         both = min(len(first), len(second))  # of a word too long to be read there is nothing
         first, second = first[:both], second[:both]
-    logits = np.log(np.maximum((_probable(first) + _probable(second)) / 2, np.finfo(np.float32).tiny))
+    logits = np.log(np.maximum((probable(first) + probable(second)) / 2, np.finfo(np.float32).tiny))
     return _both(one, other, logits, task)
 
 
@@ -181,7 +181,7 @@ def _both(one: dict[str, Any], other: dict[str, Any], logits: Numbers, task: Tas
     }
 
 
-def _probable(logits: Numbers) -> Numbers:
+def probable(logits: Numbers) -> Numbers:
     found: Numbers = np.exp(logits - logits.max(-1, keepdims=True))
     found /= found.sum(-1, keepdims=True)
     return found

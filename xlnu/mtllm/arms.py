@@ -1,17 +1,17 @@
 """What is made of one task and held against one another: the stack, its baselines, and itself without a part."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from xlnu.evaluate import guesses, said, scored
 from xlnu.evaluate.judge import Judge
 from xlnu.languages import Language
-from xlnu.mtllm import embed, tokens, translated
+from xlnu.mtllm import embed, router, tokens, translated
 from xlnu.mtllm.build import Built
 from xlnu.mtllm.projected import words_of
 from xlnu.mtllm.recipes import Weights
-from xlnu.mtllm.settings import TOGETHER, Settings
+from xlnu.mtllm.settings import ROUTED, TOGETHER, Settings
 from xlnu.mtllm.settings import Mode as Made
 from xlnu.mtllm.tasks import Task
 from xlnu.report.document import Mode
@@ -86,10 +86,31 @@ class Arms:
             one, other = (asked[mode].step for mode in TOGETHER)
             both = self.add(said.ensemble(f"said_{self.task.name}_ensemble", one, other, self.task))
             asked["ensemble"] = self._scored("ensemble", None, both, None)
+        if self.shared and "router" in self.modes and self.task.kind in router.KINDS:
+            asked["router"] = self._routed(*(asked[mode] for mode in ROUTED))
         if self.shared:
             guess = guesses.step(f"said_{self.task.name}_majority", "majority", self.tests, self.task)
             asked["majority"] = self._scored("majority", None, self.add(guess), None)
         return list(asked.values())
+
+    def _routed(self, stacked: Asked, translated_test: Asked) -> Asked:
+        """What both say of validation examples, translated into each language, and back, teaches it."""
+        there = self._translated("validation", self.examples, into=True, split="validation")
+        by_label = dict(zip((one.label for one in self.languages), there, strict=True))
+        back = self._translated("validation", by_label, into=False)
+        assert stacked.model is not None
+        assert translated_test.model is not None
+        name = f"said_{self.task.name}_validation"
+        seen = (
+            self.add(self._said(f"{name}_stacked", stacked.model, there)),
+            self.add(self._said(f"{name}_translate_test", translated_test.model, back)),
+        )
+        step = router.step(f"said_{self.task.name}_router", stacked.step, translated_test.step, seen)
+        return self._scored("router", None, self.add(step), None)
+
+    def _said(self, name: str, model: Step, tests: Sequence[Step]) -> Step:
+        of = {one.label: one for one in (self.source, *self.languages)}
+        return said.step(name, model, tests, self.task, self.config.read, self.built.parents, of)
 
     @property
     def data(self) -> Step:
@@ -153,18 +174,20 @@ class Arms:
         variant = f", {self.variant}" if key == "distil" else ""
         return self.trained(f"{name}, {self.task.name}{variant}", step)
 
-    def _translated(self, name: str, rows: Step, *, into: bool) -> list[Step]:
+    def _translated(
+        self, name: str, rows: Step | Mapping[str, Step], *, into: bool, split: str = "train"
+    ) -> list[Step]:
         assert self.mt is not None
         words = words_of(self.task, self.config.project, self.mt.checkpoint)
         ways = {one.label: Way(self.source, one) if into else Way(one, self.source) for one in self.languages}
         way = "into" if into else "from"
-        made = translated.steps(f"{name}_{self.task.name}_{way}", rows, ways, self.mt, into=into, words=words)
+        made = translated.steps(
+            f"{name}_{self.task.name}_{way}", rows, ways, self.mt, into=into, words=words, split=split
+        )
         return [self.add(step) for step in made.values()]
 
     def _ask(self, mode: Mode, model: Step, tests: Sequence[Step]) -> Asked:
-        of = {one.label: one for one in (self.source, *self.languages)}
-        name = f"said_{self.task.name}_{mode}"
-        step = self.add(said.step(name, model, tests, self.task, self.config.read, self.built.parents, of))
+        step = self.add(self._said(f"said_{self.task.name}_{mode}", model, tests))
         of_a_stack = mode in ("stacked", "stage2_only", "stage1_labels")
         return self._scored(mode, self.variant if of_a_stack else None, step, model)
 

@@ -11,6 +11,7 @@ from xlnu.report.document import Claim, Mode, Resource
 
 PAPER = "MT-LLM (arXiv 2406.12739); measure and threshold are ours"
 TRANS_ALIGN = "TransAlign (arXiv 2510.27337); measure and threshold are ours"
+OURS = "xlnu"
 FEWEST = 30  # examples: below that an interval of what was drawn again proves nothing
 
 
@@ -23,6 +24,7 @@ class _Rule:
 
 
 _BOTH: tuple[Mode, str] = ("ensemble", TRANS_ALIGN)
+_ROUTED: tuple[Mode, str] = ("router", OURS)
 _RULES = (
     _Rule("the stack is better than translating the test with the same model (translate-test)", "translate_test"),
     _Rule("the stack is better than the LLM alone", "zero_shot"),
@@ -33,6 +35,16 @@ _RULES = (
     _Rule("stage 1 helps: stage 2 alone is worse", "stage2_only"),
     _Rule("translate-train and translate-test together are better than the former", "translate_train", *_BOTH),
     _Rule("translate-train and translate-test together are better than the latter", "translate_test", *_BOTH),
+    _Rule(
+        "choosing between the stack and translate-test by how sure both are is better than the former",
+        "stacked",
+        *_ROUTED,
+    ),
+    _Rule(
+        "choosing between the stack and translate-test by how sure both are is better than the latter",
+        "translate_test",
+        *_ROUTED,
+    ),
 )
 GUESS: Mode = "majority"
 LEVELS: tuple[Resource | None, ...] = (None, "high", "mid", "low")

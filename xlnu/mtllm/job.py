@@ -23,7 +23,7 @@ from xlnu.mtllm.card import card
 from xlnu.mtllm.claims import claims
 from xlnu.mtllm.parts import Parents, StackSettings, beside, check, parents, suits
 from xlnu.mtllm.recipes import Goal, Weights
-from xlnu.mtllm.settings import MAIN, TOGETHER, Mode, MtllmConfig, Settings
+from xlnu.mtllm.settings import MAIN, ROUTED, TOGETHER, Mode, MtllmConfig, Settings
 from xlnu.mtllm.tables import Cost, tables
 from xlnu.mtllm.tasks import Task
 from xlnu.report.document import Plot, Sample, Score
@@ -57,6 +57,8 @@ class _Trial:
         config = self.config
         if "ensemble" in config.modes:
             config.modes = [*dict.fromkeys([*config.modes, *TOGETHER])]
+        if "router" in config.modes:
+            config.modes = [*dict.fromkeys([*config.modes, *ROUTED])]
         self.parents = parents(config.encoder, config.llm)
         if self.source.label in {one.label for one in self.languages}:
             raise UserError(f"languages: {self.source.label} is the source, which is tested anyway; leave it out")

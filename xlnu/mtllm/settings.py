@@ -19,10 +19,11 @@ from xlnu.transfer.translate import TranslatorConfig
 
 Mode = Literal[
     "stacked", "zero_shot", "encoder", "translate_test", "translate_train", "ensemble", "stage1_labels",
-    "stage2_only", "multilingual",
+    "stage2_only", "multilingual", "router",
 ]  # fmt: skip
 
 MAIN: tuple[Mode, ...] = ("stacked", "zero_shot", "encoder", "multilingual", "translate_test")
+ROUTED: tuple[Mode, Mode] = ("stacked", "translate_test")  # what a router chooses from
 TOGETHER: tuple[Mode, Mode] = ("translate_train", "translate_test")  # what an ensemble is of
 
 
@@ -51,7 +52,8 @@ class Settings:
         ["stacked", "zero_shot", "translate_test"],
         "what is made and scored: stacked; zero_shot, encoder: the LLM or the encoder alone; translate_test, "
         "translate_train; ensemble: these two together, each of them made too; stage1_labels, stage2_only: the "
-        "stack without a part of its training; multilingual: the encoder of multilingual.model alone",
+        "stack without a part of its training; multilingual: the encoder of multilingual.model alone; router: for "
+        "each example the answer of stacked or of translate_test, whichever is the surer",
     )
     variants: dict[str, Any] = setting(
         {}, "of the mode stacked, one after another, each by its name and what of stack, map, align and distil is "

@@ -18,6 +18,7 @@ MEANING: dict[Mode, str] = {
     "ensemble": "the last two together",
     "stage1_labels": "stage 1, then the task's labels",
     "stage2_only": "stage 2 without stage 1",
+    "router": "of stacked and translate_test the answer that a chooser takes, by how sure both are",
     "majority": "always the commonest answer",
 }
 

@@ -3,7 +3,7 @@ languages, for translate-train. A step each language, for this is what costs.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,21 +27,34 @@ Places = NDArray[np.int64]
 
 
 def steps(
-    prefix: str, examples: Step, ways: dict[str, Way], mt: Mt, *, into: bool, words: Words | None = None
+    prefix: str,
+    examples: Step | Mapping[str, Step],
+    ways: dict[str, Way],
+    mt: Mt,
+    *,
+    into: bool,
+    words: Words | None = None,
+    split: str = "train",
 ) -> dict[str, Step]:
     """By the label of the language that is not the source. `into`: from the source into it; each step then takes
-    all rows, and else those in its own language. `words`: of a task whose labels are of words.
+    all rows of the split, and else those in its own language. `examples`: of all languages, or a step each.
+    `words`: of a task whose labels are of words.
     """
+    of = examples if isinstance(examples, Mapping) else dict.fromkeys(ways, examples)
     named = {f"{prefix}_{label.lower().replace('->', '_for_').replace('-', '_')}": label for label in ways}
     own = {name: ways[label] for name, label in named.items()}
-    run = Together(prefix, functools.partial(_run, examples=examples.name, ways=own, mt=mt, into=into, words=words))
-    aligned = {"threshold": words.threshold} if words else {}
+    given = {name: of[label].name for name, label in named.items()}
+    run = Together(
+        prefix, functools.partial(_run, examples=given, ways=own, mt=mt, into=into, words=words, split=split)
+    )
+    aligned: dict[str, Any] = {"threshold": words.threshold} if words else {}
+    aligned |= {"split": split} if split != "train" else {}
     return {
         label: Step(
             name,
             {"from": own[name].source.label, "to": own[name].target.label, **mt.about(own[name].target), **aligned},
             run,
-            (examples, *([mt.files] if mt.files else [])),
+            (of[label], *([mt.files] if mt.files else [])),
             estimate=NOBODY_KNOWS,
         )
         for name, label in named.items()
@@ -49,30 +62,36 @@ def steps(
 
 
 def _run(
-    works: dict[str, Work], examples: str, ways: dict[str, Way], mt: Mt, into: bool, words: Words | None
+    works: dict[str, Work],
+    examples: dict[str, str],
+    ways: dict[str, Way],
+    mt: Mt,
+    into: bool,
+    words: Words | None,
+    split: str,
 ) -> dict[str, int]:
     own = {name: ways[name] for name in works}
     some = next(iter(works.values()))
-    rows = some.inputs[examples].rows()
-    places = {name: _places(rows, way.source.label, into=into) for name, way in own.items()}
+    rows = {name: work.inputs[examples[name]].rows() for name, work in works.items()}
+    places = {name: _places(rows[name], way.source.label, split if into else "") for name, way in own.items()}
     stage = functools.partial(_Translate, rows, places, own, mt.spec(some), into, words)
     return spread(works, {name: len(there) for name, there in places.items()}, ROWS_PER_PART, stage, mt.pool)
 
 
-def _places(rows: Rows, label: str, *, into: bool) -> Places:
-    """Of tests those in the language. Of examples those that are learned from: a model is chosen by the validation
-    examples of the source language alone.
+def _places(rows: Rows, label: str, split: str) -> Places:
+    """Of tests those in the language. Of examples those of a split: a model is chosen by the validation examples of
+    the source language alone.
     """
-    column = "split" if into else "language"
+    column = "split" if split else "language"
     values = np.array(rows.read(0, len(rows), [column])[column].to_pylist())
-    found: Places = np.flatnonzero(values == ("train" if into else label))
+    found: Places = np.flatnonzero(values == (split or label))
     return found
 
 
 class _Translate:
     def __init__(
         self,
-        rows: Rows,
+        rows: dict[str, Rows],
         places: dict[str, Places],
         ways: dict[str, Way],
         spec: TranslatorSpec,
@@ -87,7 +106,7 @@ class _Translate:
     def __call__(self, step: str, part: Part) -> tuple[pa.Table, int]:
         way, places = self.ways[step], self.places[step][part.start : part.stop].tolist()
         first, last = min(places, default=0), max(places, default=-1)
-        read = self.rows.read(first, last + 1).to_pylist()
+        read = self.rows[step].read(first, last + 1).to_pylist()
         given = [read[place - first] for place in places]
         label = way.target.label if self.into else way.source.label
         rows = [
