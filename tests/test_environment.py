@@ -51,7 +51,7 @@ def test_what_is_asked_for_is_pinned() -> None:
 
 
 # used where they are there; tests have them
-THE_USERS_OWN = {"lm_eval", "mlflow", "mteb", "sentence_transformers", "wandb"}
+THE_USERS_OWN = {"fasttext", "lm_eval", "mlflow", "mteb", "sentence_transformers", "wandb"}
 
 
 def test_what_is_imported_is_asked_for_by_name() -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from xlnu.errors import UserError
 from xlnu.evaluate import flores
-from xlnu.evaluate.identify import Identifier
+from xlnu.evaluate.identify import FastText, Identifier
 from xlnu.languages import resolve
 from xlnu.tiny.build import Built
 
@@ -65,3 +66,26 @@ def test_lines_that_do_not_belong_together_are_not_taken_for_pairs(tmp_path: Pat
     (tmp_path / "dev" / "swh_Latn.dev").write_text("moja\n")
     with pytest.raises(Exception, match="eng_Latn has 2 lines and swh_Latn 1"):
         flores.pairs(tmp_path, "dev", english, swahili)
+
+
+def test_a_fasttext_model_of_the_users_own_tells_languages(tmp_path: Path) -> None:
+    """Trained here on a few words, with labels as GlotLID and as lid.176 have them, and one that nobody knows."""
+    import fasttext
+
+    texts = {"eng_Latn": "the old cat sat there", "sw": "paka mzee alikaa pale", "xxx_Qaaa": "blorf zzt wug"}
+    lines = [f"__label__{label} {text}" for label, text in texts.items() for _ in range(200)]
+    (tmp_path / "train.txt").write_text("\n".join(lines), encoding="utf-8")
+    trained = fasttext.train_supervised(str(tmp_path / "train.txt"), epoch=20, minn=2, maxn=4, verbose=0, thread=1)
+    trained.save_model(str(tmp_path / "lid.bin"))
+    found = FastText(str(tmp_path / "lid.bin"))
+    assert found.names == {"eng_Latn", "swh_Latn"}
+    assert found.of("the cat\nsat") == "eng_Latn"
+    assert found.of("paka alikaa") == "swh_Latn"
+    assert found.of("blorf wug") == "xxx_Qaaa", "a language all the same, and another than was asked for"
+    assert found.of("1969 !") is None
+
+
+def test_what_is_no_fasttext_model_is_told(tmp_path: Path) -> None:
+    (tmp_path / "lid.bin").write_bytes(b"no model")
+    with pytest.raises(UserError, match=r"lid\.bin: is no fastText model: .*wrong file format"):
+        FastText(str(tmp_path / "lid.bin"))

@@ -1,16 +1,65 @@
-"""Which of a few languages a text is in: by its script, and within a script by runs of letters.
+"""Which language a text is in: by its script, and within a script by runs of letters; or by a model that the user
+has.
 
-Naive Bayes over runs of one to four letters, learned from some hundred sentences a language. It chooses among the
-languages it was given and no others: that is enough to see a model fall back into the source language.
+The former is naive Bayes over runs of one to four letters, learned from some hundred sentences a language. It
+chooses among the languages it was given and no others: that is enough to see a model fall back into the source.
 """
 
 import math
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from xlnu.errors import UserError, first_line
+from xlnu.languages import resolve
 
 _LONGEST = 4
 _UNSEEN = 0.1  # of a run, in the count of a language that never had it
+
+
+class Tells(Protocol):
+    names: set[str]  # codes of the languages that it knows
+
+    def of(self, text: str) -> str | None:
+        """None for what has no letters of any."""
+
+
+class FastText:
+    """A fastText model whose labels are languages, as GlotLID's, NLLB's or lid.176.bin."""
+
+    def __init__(self, path: str) -> None:
+        try:
+            import fasttext
+        except ImportError:
+            raise UserError(
+                f"identify: {path}: a fastText model, and fasttext is not installed: pip install "
+                "-c constraints.txt -e '.[eval]'"
+            ) from None
+        try:
+            self.model: Any = fasttext.load_model(path)
+        except (ValueError, OSError) as error:
+            raise UserError(f"identify: {path}: is no fastText model: {first_line(error)}") from None
+        self.codes = {label: _code(label) for label in self.model.get_labels()}
+        self.names = {code for code in self.codes.values() if code}
+
+    def of(self, text: str) -> str | None:
+        flat = " ".join(text.split())  # it reads a line
+        if not any(c.isalpha() for c in flat):
+            return None
+        (label,), _ = self.model.predict(flat)
+        return self.codes[label] or label.removeprefix(LABEL)
+
+
+LABEL = "__label__"
+
+
+def _code(label: str) -> str | None:
+    """What the label's language is called here; None for one that nobody here knows."""
+    try:
+        return resolve(label.removeprefix(LABEL)).code
+    except UserError:
+        return None
 
 
 class Identifier:

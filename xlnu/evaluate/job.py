@@ -111,14 +111,12 @@ class Evaluation:
 
     def _judge(self) -> tuple[Judge, dict[str, str]]:
         """By FLORES's other half, if FLORES is among the benchmarks."""
-        from xlnu.evaluate.metrics import has_pieces
-
         files = next((one.task.files for one in self.benchmarks if one.name == FLORES), {})
-        path = next(iter(files.values()), None)
+        path, model = next(iter(files.values()), None), self.config.identify
         folder, split = (str(path.parent.parent), path.parent.name) if path else ("", "devtest")
-        told_by = judge.about(folder, split, [self.source, *self.known.languages])  # type: ignore[arg-type]
-        made = judge.judge(self.source, self.known.languages, folder, split)  # type: ignore[arg-type]
-        return Judge(made.source, made.languages, made.texts, bool(path) and has_pieces()), told_by
+        made = judge.judge(self.source, self.known.languages, folder, split, model)  # type: ignore[arg-type]
+        every = [self.source, *self.known.languages]
+        return made, judge.about(folder, split, every, model)  # type: ignore[arg-type]
 
     def _of(self, benchmark: Benchmark, tests: Step) -> None:
         config = self.config

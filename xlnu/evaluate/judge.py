@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from xlnu.cache import hash_file
+from xlnu.errors import UserError
 from xlnu.evaluate import flores
-from xlnu.evaluate.identify import Identifier
-from xlnu.evaluate.metrics import TO_SOURCE, Asked
+from xlnu.evaluate.identify import FastText, Identifier, Tells
+from xlnu.evaluate.metrics import TO_SOURCE, Asked, has_pieces
 from xlnu.languages import Language
 
 
@@ -21,6 +22,7 @@ class Judge:
     languages: tuple[Language, ...]
     texts: Mapping[str, Sequence[str]]  # sentences by language's code; of languages without, none can be told
     spbleu: bool = False
+    model: str = ""  # a fastText model that tells languages; empty: by `texts`
 
     def asked(self, kind: str, label: str) -> Asked:
         language = self._by_label[label]
@@ -29,8 +31,8 @@ class Judge:
         return Asked(language, into, self._identifier if tells else None, self.spbleu)
 
     @cached_property
-    def _identifier(self) -> Identifier:
-        return Identifier(self.texts)
+    def _identifier(self) -> Tells:
+        return FastText(self.model) if self.model else Identifier(self.texts)
 
     @cached_property
     def _by_label(self) -> dict[str, Language]:
@@ -41,18 +43,29 @@ class Judge:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-def judge(source: Language, languages: Sequence[Language], folder: str, split: Literal["dev", "devtest"]) -> Judge:
-    """What languages look like is learned from the other half of FLORES, which nobody is tested on then."""
+def judge(
+    source: Language, languages: Sequence[Language], folder: str, split: Literal["dev", "devtest"], model: str
+) -> Judge:
+    """Without a model, what languages look like is learned from the other half of FLORES, which nobody is tested on
+    then.
+    """
+    if model and not Path(model).expanduser().is_file():
+        raise UserError(f"identify: {model}: no such file; name a fastText model, or nothing")
     texts = {}
     for language in (source, *languages):
         found = flores.sentences(Path(folder).expanduser(), _other(split), language) if folder else None
         if found:
             texts[language.code] = found
-    return Judge(source, tuple(languages), texts)
+    path = str(Path(model).expanduser().absolute()) if model else ""
+    return Judge(source, tuple(languages), texts, has_pieces(), path)
 
 
-def about(folder: str, split: Literal["dev", "devtest"], languages: Sequence[Language]) -> dict[str, str]:
+def about(
+    folder: str, split: Literal["dev", "devtest"], languages: Sequence[Language], model: str
+) -> dict[str, str]:
     """What a measure depends on: the files that the languages are told by."""
+    if model:
+        return {"model": hash_file(Path(model).expanduser())}
     places = {one.code: flores.place(Path(folder).expanduser(), _other(split), one) for one in languages if folder}
     return {code: hash_file(path) for code, path in places.items() if path.is_file()}
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from xlnu.evaluate import mkqa, spans
-from xlnu.evaluate.identify import Identifier
+from xlnu.evaluate.identify import Tells
 from xlnu.evaluate.statistics import interval
 from xlnu.languages import Language
 
@@ -41,7 +41,7 @@ class Asked:
 
     language: Language  # that is tested
     into: Language  # that the answers are to be in
-    identifier: Identifier | None  # of languages; None: it knows too little of these to tell them apart
+    identifier: Tells | None  # of languages; None: it knows too little of these to tell them apart
     spbleu: bool = False  # whether FLORES's model of pieces of words is on disk
 
 

@@ -60,6 +60,10 @@ class EvaluateConfig(AnswerConfig):
         "", "a folder with FLORES-200's dev/ and devtest/: translations both ways; FLORES is kept out of training"
     )
     split: Literal["dev", "devtest"] = setting("devtest", "of FLORES")
+    identify: str = setting(
+        "",
+        "a fastText model that tells languages, as GlotLID's; empty: learned from FLORES's other split",
+    )
     at_most: int = setting(0, "only the first n questions of a benchmark and language; 0: all", at_least=0)
     resources: dict[str, Resource] = setting(
         {}, "how much text there is of a language, for the report: {sw: low, uk: high}; else high if XLM-R has it"

@@ -45,6 +45,10 @@ class EvaluationConfig:
     training: list[str] = setting(
         [], "files and folders of what the models were trained on: it is checked for the tests' text"
     )
+    identify: str = setting(
+        "",
+        "a fastText model that tells languages, as GlotLID's; empty: learned from FLORES's other split",
+    )
     resources: dict[str, Resource] = setting(
         {}, "how much text there is of a language, for the report: {sw: low, uk: high}; else high if XLM-R has it"
     )

@@ -90,8 +90,9 @@ class _World:
     @cached_property
     def judge(self) -> tuple[Judge, dict[str, str]]:
         about, known = self.config.evaluate, self.known
-        told_by = judge.about(about.flores, about.split, (known.source, *known.languages))
-        return judge.judge(known.source, known.languages, about.flores, about.split), told_by
+        every = (known.source, *known.languages)
+        made = judge.judge(known.source, known.languages, about.flores, about.split, about.identify)
+        return made, judge.about(about.flores, about.split, every, about.identify)
 
 
 class _Trial:
