@@ -57,12 +57,17 @@ def test_an_adapter_of_an_llm_answers_what_is_written(tiny: Built, tmp_path: Pat
     tuned.save_pretrained(str(tmp_path / "adapter"))
     AutoTokenizer.from_pretrained(tiny.llm).save_pretrained(tmp_path / "adapter")  # type: ignore[no-untyped-call]
     written = ["benchmarks=[mkqa=tiny:data/mkqa, flores=tiny:data/flores]", "at_most=10", "answer.max_new_tokens=8"]
+    written.append("comet=tiny:qe")
     done = run(tmp_path, tiny, f"model={tmp_path}/adapter", "models=[llm=tiny:llm]", *written)
     assert done.returncode == 0, done.stderr
     found = report(tmp_path)
     metrics = {(one["model"], one["metric"], one["language"]) for one in found["scores"]}
     for name in ("adapter", "llm"):
         assert {(name, "exact_match", "eng_Latn"), (name, "chrf_to_source", "qab_Cyrl")} <= metrics
+        assert {(name, "comet_to_source", "qaa_Latn"), (name, "comet_from_source", "qab_Cyrl")} <= metrics
+    judged = [one for one in found["scores"] if one["metric"].startswith("comet")]
+    assert {one["signature"].partition("@")[0] for one in judged} == {f"COMET {tiny.qe.name}"}
+    assert {one["n"] for one in judged} == {10}
     said = {(one["model"], one["question"]): one["said"] for one in found["samples"]}
     both = [(said["adapter", q], said["llm", q]) for name, q in said if name == "llm" and ("adapter", q) in said]
     assert any(one != other for one, other in both), "it is asked with its adapter"

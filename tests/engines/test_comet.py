@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from xlnu.engines.base import Scorer
-from xlnu.engines.comet import CometScorer
+from xlnu.engines.comet import AnyComet, CometScorer
 from xlnu.errors import UserError
 from xlnu.progress import Display
 from xlnu.tiny.build import Built, TinyConfig, build
@@ -188,3 +188,49 @@ def test_it_opens_and_scores_without_a_word(built: Built, tmp_path: Path) -> Non
     assert done.stderr == ""
     assert done.stdout == f"{opened(built.qe).score([('a b', 'c')] * 3)}\n"
     assert logging.getLogger("comet").isEnabledFor(logging.ERROR)  # errors are still heard
+
+
+# Any metric, for evaluation
+
+
+def by_reference(built: Built, folder: Path) -> Path:
+    """A metric of the kind of wmt22-comet-da, with random weights."""
+    from comet.models import RegressionMetric
+
+    hparams: dict[str, Any] = {
+        "encoder_model": "XLM-RoBERTa", "pretrained_model": str(built.qe / "encoder"), "pool": "avg",
+        "layer": "mix", "hidden_sizes": [16, 8], "activations": "Tanh", "local_files_only": True, "dropout": 0.0,
+    }  # fmt: skip
+    torch.manual_seed(5)
+    metric: Any = RegressionMetric(**hparams, load_pretrained_weights=False)
+    (folder / "checkpoints").mkdir(parents=True)
+    checkpoint = {
+        "pytorch-lightning_version": "2.6.0", "state_dict": metric.state_dict(), "hyper_parameters": hparams,
+    }  # fmt: skip
+    torch.save(checkpoint, folder / "checkpoints" / "model.ckpt")
+    text = yaml.safe_dump({"class_identifier": "regression_metric", **hparams})
+    (folder / "hparams.yaml").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 4000])
+def test_a_metric_with_references_gives_its_own_scores(
+    built: Built, pairs: list[tuple[str, str]], tmp_path: Path, batch_tokens: int
+) -> None:
+    place = by_reference(built, tmp_path / "metric")
+    some = [(*pair, other[1]) for pair, other in zip(pairs[:30], pairs[31:61], strict=True)]
+    model = AnyComet(str(place), batch_tokens=batch_tokens, threads=1, device="cpu")
+    samples = [{"src": source, "mt": said, "ref": right} for source, said, right in some]
+    theirs = list(model.metric.predict(samples, gpus=0, num_workers=0, progress_bar=False).scores)
+    found = model.score(some)
+    assert found == pytest.approx(theirs, abs=1e-4)
+    assert len({round(score, 4) for score in theirs}) > 20
+    exchanged = model.score([(source, said, source) for source, said, _ in some])
+    assert exchanged != pytest.approx(found, abs=1e-4), "it reads the reference"
+
+
+def test_one_without_references_is_the_one_that_filters(
+    built: Built, scorer: CometScorer, pairs: list[tuple[str, str]]
+) -> None:
+    model = AnyComet(str(built.qe), batch_tokens=2048, threads=1, device="cpu")
+    assert model.score([(*pair, "?") for pair in pairs]) == pytest.approx(scorer.score(pairs), abs=1e-4)

@@ -56,14 +56,60 @@ class CometScorer:
         return {"input_ids": pad_sequence(rows, batch_first=True, padding_value=pad)}
 
 
+class AnyComet:
+    """Any COMET model by its own prediction, with references for those that need them: for evaluation."""
+
+    def __init__(self, checkpoint: str, *, batch_tokens: int, threads: int, device: str) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        self.batch_tokens, self.device = batch_tokens, device
+        self.metric = _loaded(Path(checkpoint)).to(device).eval()
+
+    def score(self, triples: Sequence[tuple[str, str, str]]) -> list[float]:
+        """Of source, translation and reference each."""
+        import torch
+
+        from xlnu.engines.hf import batched
+
+        names = ("src", "mt", "ref") if self.metric.requires_references() else ("src", "mt")
+        samples = [dict(zip(names, triple, strict=False)) for triple in triples]
+        found: dict[int, float] = {}
+        for some in batched([max(map(len, triple)) for triple in triples], self.batch_tokens):  # letters: the more
+            with torch.inference_mode():
+                inputs = self.metric.prepare_sample([samples[i] for i in some], stage="predict")
+                said = self.metric.predict_step(_moved(inputs, self.device)).scores
+            found |= zip(some, said.tolist(), strict=True)
+        return [found[at] for at in range(len(triples))]
+
+
+def _moved(inputs: Any, device: str) -> Any:
+    """Some classes prepare one map, others several."""
+    if isinstance(inputs, tuple | list):
+        return type(inputs)(_moved(one, device) for one in inputs)
+    return {name: one.to(device) if hasattr(one, "to") else one for name, one in inputs.items()}
+
+
 def _open(checkpoint: Path) -> Any:
-    path = checkpoint / "checkpoints" / "model.ckpt" if checkpoint.is_dir() else checkpoint
+    """One that judges by the source alone."""
+    metric = _loaded(checkpoint)
+    from comet.models import UnifiedMetric
+
+    if type(metric) is not UnifiedMetric or metric.requires_references():  # xCOMET's subclass scores otherwise
+        kind = f"{type(metric).__name__}{' that needs references' if metric.requires_references() else ''}"
+        raise UserError(
+            f"{_file(checkpoint)}: a {kind}; take a UnifiedMetric that needs none, such as wmt22-cometkiwi-da"
+        )
+    return metric
+
+
+def _loaded(checkpoint: Path) -> Any:
+    path = _file(checkpoint)
     if not path.is_file():
         raise UserError(f"{path}: no such file; name a COMET checkpoint's folder, or the model.ckpt in it")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pkg_resources, of what an older Lightning has saved
         from comet import load_from_checkpoint
-        from comet.models import UnifiedMetric
 
         for name in ("comet", "pytorch_lightning"):  # after the import, which sets the level of the second
             logging.getLogger(name).setLevel(logging.ERROR)
@@ -74,7 +120,8 @@ def _open(checkpoint: Path) -> Any:
         except Exception as error:  # comet's own are bare Exceptions; a file that is none raises whatever it likes
             why = " ".join(str(error).split())[:300] or type(error).__name__
             raise UserError(f"{path}: comet cannot open it: {why}") from error
-    if type(metric) is not UnifiedMetric or metric.requires_references():  # xCOMET's subclass scores otherwise
-        kind = f"{type(metric).__name__}{' that needs references' if metric.requires_references() else ''}"
-        raise UserError(f"{path}: a {kind}; take a UnifiedMetric that needs none, such as wmt22-cometkiwi-da")
     return metric
+
+
+def _file(checkpoint: Path) -> Path:
+    return checkpoint / "checkpoints" / "model.ckpt" if checkpoint.is_dir() else checkpoint

@@ -9,6 +9,7 @@ from xlnu.evaluate import (
     answers,
     asked,
     classified,
+    comet,
     contaminated,
     guesses,
     harness,
@@ -48,7 +49,7 @@ class Answered:
     system: System
     benchmark: Benchmark
     answers: Step
-    scored: Step
+    scored: tuple[Step, ...]
 
 
 @dataclass
@@ -133,7 +134,7 @@ class Evaluation:
                     continue
                 mode: Mode = "translate_test" if translating else model.mode
                 step = self._answers(model, benchmark, given, way)
-                self._scored(benchmark, System(mode, model=model.name), step)
+                self._scored(benchmark, System(mode, model=model.name), step, tests)
         if config.guesses and not benchmark.generated:
             guessed: tuple[Mode, ...] = ("majority", "random")
             for how in guessed:
@@ -181,9 +182,13 @@ class Evaluation:
             "probed", model.checkpoint, model.base, model.kind, where, config.probes, self.source, targets
         )
 
-    def _scored(self, benchmark: Benchmark, system: System, step: Step) -> None:
-        worth = self._add(scored.step(f"scored_{benchmark.name}", [step], *self.judge))
-        self.answered.append(Answered(system, benchmark, step, worth))
+    def _scored(self, benchmark: Benchmark, system: System, step: Step, tests: Step | None = None) -> None:
+        """`tests`: of what is written."""
+        worth = [self._add(scored.step(f"scored_{benchmark.name}", [step], *self.judge))]
+        if tests and benchmark.name == FLORES and self.config.comet:
+            judged = self._add(comet.step(self.config.comet, tests, step, self.config.answer))
+            worth.append(self._add(scored.step("scored_comet", [judged], *self.judge)))
+        self.answered.append(Answered(system, benchmark, step, tuple(worth)))
 
     def _add(self, step: Step) -> Step:
         if step.address not in {one.address for one in self.todo}:
@@ -193,7 +198,8 @@ class Evaluation:
     def found(self, results: dict[str, Result]) -> Found:
         every, read = list[Measured](), list[tuple[Answered, list[Measured]]]()
         for one in self.answered:
-            own = measured.read(results[one.scored.address], one.system, self.known)
+            worth = (results[step.address] for step in one.scored)
+            own = [each for result in worth for each in measured.read(result, one.system, self.known)]
             every += own
             read.append((one, own))
         looked = [*contaminated.findings(results[self.contaminated.address])] if self.contaminated else []

@@ -60,6 +60,10 @@ class EvaluateConfig(AnswerConfig):
         "", "a folder with FLORES-200's dev/ and devtest/: translations both ways; FLORES is kept out of training"
     )
     split: Literal["dev", "devtest"] = setting("devtest", "of FLORES")
+    comet: str = setting(
+        "",
+        "a COMET checkpoint by which translations are judged, too: a folder, or a name on the hub (NAME@REVISION)",
+    )
     identify: str = setting(
         "",
         "a fastText model that tells languages, as GlotLID's; empty: learned from FLORES's other split",
@@ -91,7 +95,7 @@ def step(config: EvaluateConfig, ask: AskConfig, source: Language, languages: Se
             work.write(part, pa.Table.from_pylist(made[part.start : part.stop], schema=QUESTIONS))
         return len(made)
 
-    return Step("questions", about, run, version=2, estimate=NOBODY_KNOWS)
+    return Step("questions", about, run, version=3, estimate=NOBODY_KNOWS)
 
 
 def _files(config: EvaluateConfig, languages: Sequence[Language]) -> dict[str, Path]:
@@ -128,7 +132,7 @@ def _all(
 ) -> Iterator[dict[str, Any]]:
     if config.mkqa:
         for language, key, question, answers in mkqa.read(Path(config.mkqa).expanduser(), [source, *languages]):
-            yield _row(MKQA, QA, language, key, question, answers)
+            yield _row(MKQA, QA, language, key, question, answers, question)
     if config.flores:
         for language in languages:
             lines = flores.pairs(Path(config.flores).expanduser(), config.split, source, language)
@@ -138,11 +142,11 @@ def _all(
                     (FROM_SOURCE, one, other, (source, language)),
                 ):
                     said = ask.translate.format(source=ask.name(names[0]), target=ask.name(names[1]), text=text)
-                    yield _row(FLORES, kind, language, row_id(number, one), said, [right])
+                    yield _row(FLORES, kind, language, row_id(number, one), said, [right], text)
 
 
 def _row(
-    benchmark: str, kind: str, language: Language, key: str, prompt: str, right: Sequence[str]
+    benchmark: str, kind: str, language: Language, key: str, prompt: str, right: Sequence[str], text: str
 ) -> dict[str, Any]:
     return {
         "id": row_id(benchmark, kind, language.label, key),
@@ -152,6 +156,7 @@ def _row(
         "kind": kind,
         "language": language.label,
         "key": key,
+        "segments": [text],
         "prompt": prompt,
         "right": list(right),
     }

@@ -45,6 +45,10 @@ class EvaluationConfig:
     training: list[str] = setting(
         [], "files and folders of what the models were trained on: it is checked for the tests' text"
     )
+    comet: str = setting(
+        "",
+        "a COMET checkpoint by which translations are judged, too: a folder, or a name on the hub (NAME@REVISION)",
+    )
     identify: str = setting(
         "",
         "a fastText model that tells languages, as GlotLID's; empty: learned from FLORES's other split",

@@ -16,7 +16,7 @@ from xlnu import manifest
 from xlnu.config import section, setting, settings
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.errors import UserError
-from xlnu.evaluate import answers, judge, measured, probes, questions, scored
+from xlnu.evaluate import answers, comet, judge, measured, probes, questions, scored
 from xlnu.evaluate.judge import Judge
 from xlnu.evaluate.measured import Known, Measured, System
 from xlnu.evaluate.probe_plots import plots
@@ -108,6 +108,7 @@ class _Trial:
             )
         self.checkpoint: Checkpoint = model
         self.training, self.asked, self.asking = list[Step](), list[Step](), list[Step]()
+        self.scored = list[Step]()
         self.probed: Step | None = None
         if arm != "before":
             logs = Path(run.folder.root, name, "tensorboard") if run.folder.local else None
@@ -118,7 +119,13 @@ class _Trial:
             about, ask = config.evaluate, config.transfer.ask
             self.asked = [questions.step(about, ask, self.made.source, self.made.languages)]
             self.asking = answers.steps(about, self.asked[0], *self._after())
-            self.asking.append(scored.step("scored", self.asking[-1:], *world.judge))
+            said = self.asking[-1]
+            self.scored = [scored.step("scored", [said], *world.judge)]
+            if about.comet and about.flores:
+                judged = comet.step(about.comet, self.asked[0], said, about)
+                self.scored.append(scored.step("scored_comet", [judged], *world.judge))
+                self.asking.append(judged)
+            self.said = said
 
     def _probe(self) -> Step:
         """Whole, or as an adapter of what it was."""
@@ -141,7 +148,13 @@ class _Trial:
     @property
     def steps(self) -> list[Step]:
         """What is asked first: a benchmark that cannot be read is not found after days of training."""
-        made = [*self.asked, *(self.made.steps if self.training else ()), *self.training, *self.asking]
+        made = [
+            *self.asked,
+            *(self.made.steps if self.training else ()),
+            *self.training,
+            *self.asking,
+            *self.scored,
+        ]
         return [*made, *([self.probed] if self.probed else [])]
 
     def _card(self, packs: Result, progress: Progress, scores: Sequence[Score] = ()) -> str:
@@ -157,7 +170,8 @@ class _Trial:
     def found(self, results: dict[str, Result]) -> list[Measured]:
         objective = OBJECTIVES[self.config.train.objective] if self.training else None
         system = System(self.arm, objective, seed=self.config.transfer.seed)
-        return measured.read(results[self.asking[-1].address], system, self.world.known)
+        steps = (results[step.address] for step in self.scored)
+        return [one for result in steps for one in measured.read(result, system, self.world.known)]
 
     def plots(self, results: dict[str, Result]) -> Iterator[Plot]:
         """How its training went; of SDRRL, what the filter let through; and how it aligns languages."""
@@ -176,7 +190,7 @@ class _Trial:
             yield from [shown] if shown else []
 
     def samples(self, results: dict[str, Result]) -> Iterator[Sample]:
-        yield from samples(results[self.asking[-2].address], self.found(results))
+        yield from samples(results[self.said.address], self.found(results))
 
     def leave(self, results: dict[str, Result], scores: Sequence[Score], run: Run) -> Cost:
         """Its card, with the scores, beside its model, and how it was trained in the job's folder."""
