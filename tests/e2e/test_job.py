@@ -60,7 +60,7 @@ def test_the_resolved_config_is_saved_and_runs_the_same_again(tmp_path: Path) ->
         "languages": ["sw", "mad->jav_Latn"],
         "source": "eng_Latn",
         "rows_per_part": 5,
-        "run": {"dir": "there", "store": "runs/store", "price": 0.0},
+        "run": {"dir": "there", "latex": False, "store": "runs/store", "price": 0.0},
     }
     assert "nothing was left to do" in start(tmp_path, "--config", "there/config.yaml").stderr
 

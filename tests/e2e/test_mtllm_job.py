@@ -121,7 +121,7 @@ def test_a_variant_and_a_task_are_trained_as_they_say(tiny: Built, tmp_path: Pat
     longer = dict(plan(tmp_path, tiny, "modes=[stacked]", "variants={longer: {align.epochs: 2}}"))
     changed = {name for name, address in before.items() if longer[name] != address}
     own = ("distilled_{}", "said_{}_stacked", "scored_{}_stacked")
-    assert changed == {"aligned", *(name.format(task) for name in own for task in ("topic", "mood"))}
+    assert changed == {"aligned", "probed", *(name.format(task) for name in own for task in ("topic", "mood"))}
     taught = dict(plan(tmp_path, tiny, "modes=[stacked]", "by_task={mood: {teacher.least_steps: 7}}"))
     changed = {name for name, address in before.items() if taught[name] != address}
     made = {"teacher_mood", "embeddings_mood", "distilled_mood", "said_mood_stacked", "scored_mood_stacked"}

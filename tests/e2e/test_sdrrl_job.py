@@ -60,7 +60,8 @@ def test_it_leaves_a_model_with_its_card_and_a_report(tiny: Built, tmp_path: Pat
     assert (tmp_path / tables).name == "tables.md"
     found = json.loads((tmp_path / "runs/sdrrl/report.json").read_text())
     names = [step["name"] for step in found["steps"]]
-    assert names[-7:] == ["transfer", "packs", "held_out_packs", "model", "model_ct2", "answers", "scored"]
+    own = ["transfer", "packs", "held_out_packs", "model", "model_ct2", "answers", "scored", "probed"]
+    assert names[-8:] == own
     assert names.count("answers") == 2, "before and after"
     curve = json.loads((tmp_path / "runs/sdrrl/sdrrl/training.json").read_text())["curve"]
     assert curve[-1]["held_out_loss"] > 0
@@ -68,7 +69,7 @@ def test_it_leaves_a_model_with_its_card_and_a_report(tiny: Built, tmp_path: Pat
     assert logged(tmp_path / "runs/sdrrl/sdrrl/tensorboard") == losses
     measured = {(one["mode"], one["language"], one["metric"], one["n"]) for one in found["scores"]}
     assert {("before", "eng_Latn", "exact_match", 5), ("sdrrl", "qaa_Latn", "chrf_from_source", 5)} <= measured
-    assert {plot["section"] for plot in found["plots"]} == {"Training curves"}
+    assert {plot["section"] for plot in found["plots"]} == {"Training curves", "Alignment by layer"}
     assert {(one["mode"], one["correct"]) for one in found["samples"]} >= {("before", False), ("sdrrl", None)}
     assert len(found["claims"]) == 4, "what can be said with no baseline but the model as it was"
     again = run(tmp_path, tiny)
