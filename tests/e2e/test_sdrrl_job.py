@@ -69,7 +69,8 @@ def test_it_leaves_a_model_with_its_card_and_a_report(tiny: Built, tmp_path: Pat
     assert logged(tmp_path / "runs/sdrrl/sdrrl/tensorboard") == losses
     measured = {(one["mode"], one["language"], one["metric"], one["n"]) for one in found["scores"]}
     assert {("before", "eng_Latn", "exact_match", 5), ("sdrrl", "qaa_Latn", "chrf_from_source", 5)} <= measured
-    assert {plot["section"] for plot in found["plots"]} == {"Training curves", "Alignment by layer"}
+    sections = {plot["section"] for plot in found["plots"]}
+    assert sections == {"Training curves", "Survival by tau", "Alignment by layer"}
     assert {(one["mode"], one["correct"]) for one in found["samples"]} >= {("before", False), ("sdrrl", None)}
     assert len(found["claims"]) == 4, "what can be said with no baseline but the model as it was"
     again = run(tmp_path, tiny)
