@@ -14,5 +14,6 @@ from xlnu.job import job
 if __name__ == "__main__":
     if sys.argv[1:2] == ["compare"]:
         of_runs = compare.arguments(sys.argv[2:])
-        job("compare", compare.CompareConfig, compare.work, compare.__doc__, arguments=of_runs)
+        how = "evaluate.py compare RUN RUN ..."
+        job("compare", compare.CompareConfig, compare.work, compare.__doc__, arguments=of_runs, usage=how)
     job("evaluate", EvaluationConfig, work, __doc__)

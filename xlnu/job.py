@@ -72,13 +72,18 @@ def job(
     about: str | None,
     config: Path | None = None,
     arguments: Sequence[str] | None = None,
+    usage: str = "",
 ) -> NoReturn:
-    """Run a job from the command line; `work` gets its config and a Run. `config`: the file if none is given."""
-    sys.exit(_job(name, config_class, work, about or "", config, sys.argv[1:] if arguments is None else arguments))
+    """Run a job from the command line; `work` gets its config and a Run. `config`: the file if none is given.
+    `usage`: how it is called, if not by its name.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    sys.exit(_job(name, usage or f"{name}.py", config_class, work, about or "", config, given))
 
 
 def _job(
     name: str,
+    command: str,
     config_class: type[C],
     work: Callable[[C, Run], None],
     about: str,
@@ -88,7 +93,7 @@ def _job(
     try:
         options = _read_options(arguments)
         if options.help:
-            usage = f"usage: python jobs/{name}.py [--config FILE] [--plan] [--help] [key=value ...]"
+            usage = f"usage: python jobs/{command} [--config FILE] [--plan] [--help] [key=value ...]"
             print_out(f"{about.strip()}\n\n{usage}\n\n{describe(config_class)}")
             return 0
         file = options.config or (None if default is None else str(default))

@@ -38,6 +38,7 @@ from xlnu.run import Found, Run
 from xlnu.steps import Result, Step
 from xlnu.tiny.build import Built
 from xlnu.tiny.embed import embed
+from xlnu.transfer.ask import AskConfig
 from xlnu.transfer.models import Mt
 from xlnu.transfer.translate import Way
 
@@ -87,7 +88,8 @@ class Evaluation:
         if config.training:
             self.contaminated = self._add(contaminated.step(config.training, self.benchmarks))
         for benchmark in self.benchmarks:
-            step = asked.step(benchmark, self.source, config.at_most, config.ask, config.summarise)
+            ask = AskConfig(translate=config.translate, lowercase=config.lowercase)
+            step = asked.step(benchmark, self.source, config.at_most, ask, config.summarise)
             self._of(benchmark, self._add(step))
         for model in self.models:
             if not any(one.system.model == model.name for one in self.answered):

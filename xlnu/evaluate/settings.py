@@ -10,7 +10,7 @@ from xlnu.evaluate.questions import AnswerConfig, Resource
 from xlnu.evaluate.said import ReadConfig
 from xlnu.run import RunConfig
 from xlnu.tiny.build import TinyConfig
-from xlnu.transfer.ask import AskConfig
+from xlnu.transfer.ask import AskConfig, holds
 from xlnu.transfer.translate import TranslatorConfig
 
 Asking = Literal["direct", "translate_test"]
@@ -56,8 +56,15 @@ class EvaluationConfig:
     resources: dict[str, Resource] = setting(
         {}, "how much text there is of a language, for the report: {sw: low, uk: high}; else high if XLM-R has it"
     )
-    summarise: str = setting("Summarize this text in one sentence, in {language}:\n{text}", "asks for a summary")
-    ask: AskConfig = section(AskConfig)
+    translate: str = setting(
+        AskConfig().translate, "asks for a translation", check=holds("source", "target", "text")
+    )
+    summarise: str = setting(
+        "Summarize this text in one sentence, in {language}:\n{text}",
+        "asks for a summary",
+        check=holds("language", "text"),
+    )
+    lowercase: bool = setting(False, "write names of languages without capitals when asking")
     translator: TranslatorConfig = section(TranslatorConfig)
     read: ReadConfig = section(ReadConfig)
     harness: HarnessConfig = section(HarnessConfig)

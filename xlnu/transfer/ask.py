@@ -7,7 +7,7 @@ from xlnu.config import setting
 from xlnu.languages import Language
 
 
-def _holds(*names: str) -> Callable[[str], None]:
+def holds(*names: str) -> Callable[[str], None]:
     def check(text: str) -> None:
         try:
             told = {name: f"<{name}>" for name in names}
@@ -27,17 +27,17 @@ class AskConfig:
     """What is said to the model around the texts, in the source language."""
 
     cue: str = setting(
-        "Answer in {language}.", "follows a question whose answer is in another language", check=_holds("language")
+        "Answer in {language}.", "follows a question whose answer is in another language", check=holds("language")
     )
     translate: str = setting(
         "Translate this sentence from {source} to {target}:\n{text}",
         "asks for a translation",
-        check=_holds("source", "target", "text"),
+        check=holds("source", "target", "text"),
     )
     complete: str = setting(
         "Complete this sentence in {language}:\n{text}",
         "asks for the rest of a sentence",
-        check=_holds("language", "text"),
+        check=holds("language", "text"),
     )
     lowercase: bool = setting(False, "write names of languages without capitals")
 
