@@ -88,3 +88,11 @@ def test_of_an_error_less_is_better() -> None:
     found = difference(errors(0.1, "stacked"), errors(0.5, "zero_shot"))
     assert found
     assert found[0].mean == pytest.approx(0.4)
+
+
+def test_what_another_language_stands_in_for_the_encoder_never_saw() -> None:
+    madurese = resolve("mad->jav_Latn")
+    known = Known(ENGLISH, (SWAHILI, madurese), {"eng_Latn": "source", "swh_Latn": "low", madurese.label: "low"})
+    assert "encoder: unseen" in known.groups(madurese.label)
+    assert "encoder: seen" in known.groups("swh_Latn")
+    assert known.groups("eng_Latn") == [], "the source language is in no average"

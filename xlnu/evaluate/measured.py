@@ -48,7 +48,7 @@ class Known:
             f"resource: {self.resources[label]}",
             f"script: {language.script_name}",
             f"family: {language.family}",
-            f"encoder: {'seen' if language.nllb else 'unseen'}",
+            f"encoder: {'seen' if language.nllb and not language.stands_in_for else 'unseen'}",
         ]
 
 
