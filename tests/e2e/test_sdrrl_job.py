@@ -45,7 +45,7 @@ def logged(folder: Path) -> dict[int, float]:
 
 
 def test_it_leaves_a_model_with_its_card_and_a_report(tiny: Built, tmp_path: Path) -> None:
-    done = run(tmp_path, tiny)
+    done = run(tmp_path, tiny, "evaluate.comet=tiny:qe")
     assert done.returncode == 0, done.stderr
     *_, tables, model, report = done.stdout.splitlines()
     assert report == "runs/sdrrl/report.html"
@@ -60,8 +60,8 @@ def test_it_leaves_a_model_with_its_card_and_a_report(tiny: Built, tmp_path: Pat
     assert (tmp_path / tables).name == "tables.md"
     found = json.loads((tmp_path / "runs/sdrrl/report.json").read_text())
     names = [step["name"] for step in found["steps"]]
-    own = ["transfer", "packs", "held_out_packs", "model", "model_ct2", "answers", "scored", "probed"]
-    assert names[-8:] == own
+    own = ["transfer", "packs", "held_out_packs", "model", "model_ct2", "answers"]
+    assert names[-10:] == [*own, "comet", "scored", "scored_comet", "probed"]
     assert names.count("answers") == 2, "before and after"
     curve = json.loads((tmp_path / "runs/sdrrl/sdrrl/training.json").read_text())["curve"]
     assert curve[-1]["held_out_loss"] > 0
@@ -69,11 +69,12 @@ def test_it_leaves_a_model_with_its_card_and_a_report(tiny: Built, tmp_path: Pat
     assert logged(tmp_path / "runs/sdrrl/sdrrl/tensorboard") == losses
     measured = {(one["mode"], one["language"], one["metric"], one["n"]) for one in found["scores"]}
     assert {("before", "eng_Latn", "exact_match", 5), ("sdrrl", "qaa_Latn", "chrf_from_source", 5)} <= measured
+    assert ("sdrrl", "qaa_Latn", "comet_to_source", 5) in measured
     sections = {plot["section"] for plot in found["plots"]}
     assert sections == {"Training curves", "Survival by tau", "Alignment by layer"}
     assert {(one["mode"], one["correct"]) for one in found["samples"]} >= {("before", False), ("sdrrl", None)}
     assert len(found["claims"]) == 4, "what can be said with no baseline but the model as it was"
-    again = run(tmp_path, tiny)
+    again = run(tmp_path, tiny, "evaluate.comet=tiny:qe")
     assert "nothing was left to do: every step was done before" in again.stderr
     assert json.loads((tmp_path / "runs/sdrrl/report.json").read_text())["scores"] == found["scores"]
 
