@@ -71,7 +71,8 @@ def test_macro_f1_is_scikit_learns() -> None:
     from sklearn.metrics import f1_score
 
     said, right = labels(2)
-    said = ["a" if one == "d" else one for one in said]  # a label that is never said counts
+    said = ["a" if one == "d" else one for one in said]  # a label that is never said counts,
+    said[:9] = ["e"] * 9  # and one that is never right
     found = value("macro_f1", "text", said, right)
     assert found.value == pytest.approx(f1_score(right, said, average="macro"))
     accuracy = value("accuracy", "text", said, right)

@@ -57,7 +57,7 @@ class CometScorer:
 
 
 class AnyComet:
-    """Any COMET model by its own prediction, with references for those that need them: for evaluation."""
+    """Any COMET model by its own prediction, with references for those that read them: for evaluation."""
 
     def __init__(self, checkpoint: str, *, batch_tokens: int, threads: int, device: str) -> None:
         import torch
@@ -72,8 +72,7 @@ class AnyComet:
 
         from xlnu.engines.hf import batched
 
-        names = ("src", "mt", "ref") if self.metric.requires_references() else ("src", "mt")
-        samples = [dict(zip(names, triple, strict=False)) for triple in triples]
+        samples = [dict(zip(("src", "mt", "ref"), triple, strict=True)) for triple in triples]
         found: dict[int, float] = {}
         for some in batched([max(map(len, triple)) for triple in triples], self.batch_tokens):  # letters: the more
             with torch.inference_mode():

@@ -35,13 +35,13 @@ class Known:
     """What is known of the languages."""
 
     source: Language
-    languages: tuple[Language, ...]
+    languages: tuple[Language, ...]  # the others
     resources: Mapping[str, Resource]  # by label
 
     def groups(self, label: str) -> list[str]:
         """What a language is averaged in. The source language is in none: it is no average."""
         language = next((one for one in self.languages if one.label == label), None)
-        if language is None or label == self.source.label:
+        if language is None:
             return []
         return [
             "all targets",
