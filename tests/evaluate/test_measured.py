@@ -57,7 +57,7 @@ def test_of_several_seeds_each_has_to_be_there() -> None:
 def test_systems_are_compared_on_the_same_examples_in_the_same_languages() -> None:
     better = {label: min(40, count + 4) for label, count in ALL.items()}
     those = [*system("stacked", better, model="a"), *system("stacked", ALL, model="b")]
-    found = {(one.metric, one.group): one for one in comparisons(those)}
+    found = {(one.metric, one.group): one for one in comparisons(those, "a stacked")}
     one = found["accuracy", "all targets"]
     assert (one.one, one.other, one.languages, one.n) == ("a stacked", "b stacked", 3, 40)
     assert one.difference == pytest.approx(0.1)

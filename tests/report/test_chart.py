@@ -100,8 +100,8 @@ def test_texts_of_ticks_have_equal_decimals() -> None:
 def test_what_the_report_knows_of_metrics_is_what_is_measured() -> None:
     from xlnu.evaluate import metrics
 
-    assert set(metric.SHARES) == set(metrics.SHARES)
-    assert set(metric.SMALLER_IS_BETTER) == set(metrics.SMALLER_IS_BETTER)
+    assert set(metric.POINTS) == set(metrics._CORPUS)
+    assert {*metric.SHARES, *metric.SMALLER_IS_BETTER} - {"accuracy_norm"} <= set(metrics._EACH)
 
 
 def test_a_number_is_told_in_its_metrics_unit() -> None:

@@ -130,7 +130,8 @@ def _compared(one: Finished, other: Finished) -> Iterator[Comparison]:
     pairs = [(name, name) for name in mine if name in theirs]
     for left, right in pairs or product(mine, theirs):
         both = [*_matched(mine[left], theirs[right], one.name), *_matched(theirs[right], mine[left], other.name)]
-        yield from measured.comparisons(both, both[0].system.name if both else None)
+        if both:
+            yield from measured.comparisons(both, both[0].system.name)
 
 
 def _systems(some: Sequence[Measured]) -> dict[str, list[Measured]]:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from xlnu.evaluate.metrics import MAIN, SHARES, SMALLER_IS_BETTER
+from xlnu.evaluate.metrics import MAIN
 from xlnu.evaluate.statistics import Examples, Interval, interval
 from xlnu.languages import Language
 from xlnu.report.document import Average, Comparison, Mode, Resource, Score, Seen
+from xlnu.report.metric import SHARES, SMALLER_IS_BETTER
+from xlnu.report.systems import named
 from xlnu.steps import Result
 
 Key = TypeVar("Key", bound=Hashable)
@@ -27,7 +29,7 @@ class System:
     @property
     def name(self) -> str:
         """Whatever the seed."""
-        return " ".join(filter(None, (self.model, self.mode, f"({self.objective})" if self.objective else "")))
+        return named(self.model, self.mode, self.objective)
 
 
 @dataclass(frozen=True)
@@ -198,32 +200,19 @@ def averages(measured: Sequence[Measured]) -> Iterator[Average]:
                 )
 
 
-def comparisons(measured: Sequence[Measured], first: str | None = None) -> Iterator[Comparison]:
-    """Every two systems, or the one of this name with every other, over each group of languages."""
+def comparisons(measured: Sequence[Measured], first: str) -> Iterator[Comparison]:
+    """The system of this name with every other, over each group of languages."""
     for (benchmark, task, metric), some in _by(measured, lambda one: one.place).items():
         for group, members in _grouped(some).items():
             systems = _by(members, lambda one: one.system.name)
-            names = list(systems)
-            pairs = [(a, b) for number, a in enumerate(names) for b in names[number + 1 :]]
-            for one, other in (
-                pairs if first is None else [(first, b) for b in names if first in systems and b != first]
-            ):
-                found = difference(systems[one], systems[other])
+            mine = systems.pop(first, [])
+            for other, theirs in systems.items():
+                found = difference(mine, theirs)
                 if found:
                     made, languages = found
-                    low, high = round(made.low, 4), round(made.high, 4)
+                    mean, low, high = (round(value, 4) for value in (made.mean, made.low, made.high))
                     yield Comparison(
-                        benchmark,
-                        task,
-                        metric,
-                        group,
-                        one,
-                        other,
-                        round(made.mean, 4),
-                        low,
-                        high,
-                        made.n,
-                        languages,
+                        benchmark, task, metric, group, first, other, mean, low, high, made.n, languages
                     )
 
 

@@ -16,23 +16,12 @@ from xlnu.evaluate import mkqa, spans
 from xlnu.evaluate.identify import Tells
 from xlnu.evaluate.statistics import interval
 from xlnu.languages import Language
+from xlnu.report.metric import SHARES
 
 Row = Mapping[str, Any]  # of ANSWERED
 TO_SOURCE, FROM_SOURCE = "to_source", "from_source"  # kinds of translations
 PIECES = "flores200"
-SMALLER_IS_BETTER = ("absolute_error", "off_target")
 MAIN = ("accuracy", "word_accuracy", "span_f1", "absolute_error", "exact_match", "chrf", "rouge_l")  # one a kind
-SHARES = (
-    "accuracy",
-    "accuracy_norm",
-    "word_accuracy",
-    "macro_f1",
-    "span_f1",
-    "exact_match",
-    "f1",
-    "off_target",
-    "rouge_l",
-)
 
 
 @dataclass(frozen=True)

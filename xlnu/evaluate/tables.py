@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from xlnu.evaluate.measured import Measured, bounded, over
 from xlnu.markdown import table
 from xlnu.report.document import Claim
+from xlnu.report.systems import named
 
 VERDICTS = {True: "holds", False: "does not hold", None: "cannot tell"}
 
@@ -28,8 +29,8 @@ def by_language(measured: Sequence[Measured], head: str) -> str:
     arms: dict[str, list[Measured]] = {}
     for one in measured:
         system = one.system
-        several = len(objectives[system.model, system.mode]) > 1 and system.objective
-        name = " ".join(filter(None, (system.model, system.mode, f"({system.objective})" if several else "")))
+        several = len(objectives[system.model, system.mode]) > 1
+        name = named(system.model, system.mode, system.objective if several else None)
         arms.setdefault(name, []).append(one)
     levels = ["resource", *(known.resources[label] for label in labels)]
     rows = [

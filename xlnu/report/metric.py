@@ -1,7 +1,6 @@
 """What a metric's numbers are: their unit, how many digits mean something, and which way is better.
 
-The metrics themselves are evaluate's, which builds on the report's documents and so is not asked here; a test holds
-the two together. A metric nobody knows here is shown without a unit.
+The metrics themselves are evaluate's, which builds on this. One that nobody knows here is shown without a unit.
 """
 
 from collections.abc import Iterable
