@@ -11,6 +11,7 @@ from tests.stack.stacks import stack
 from xlnu.mtllm.trained import save
 from xlnu.stack.inputs import Tokens
 from xlnu.stack.predict import Predictor
+from xlnu.stack.windows import Window
 from xlnu.tiny.build import Built
 
 SENTENCES = [
@@ -36,8 +37,8 @@ def predictor(tiny: Built, tmp_path_factory: pytest.TempPathFactory) -> Predicto
 
 
 def windows(predictor: Predictor, segments: list[str]) -> list[Tokens]:
-    (found,) = predictor._windows([segments], ["eng_Latn"])
-    return found
+    (found,) = predictor.windows.of([segments], ["eng_Latn"])
+    return [one.tokens for one in found]
 
 
 def inside(predictor: Predictor, tokens: Tokens) -> str:
@@ -95,7 +96,7 @@ def test_a_sentence_longer_than_a_window_is_read_up_to_its_end(predictor: Predic
 def test_windows_count_by_their_tokens(predictor: Predictor) -> None:
     found = windows(predictor, [LONG])
     assert len({len(one.ids) for one in found}) > 1, "else the test shows little"
-    said = predictor._pooled(found, None)
+    said = predictor.pooled([Window(one) for one in found])
     right = sum(one * len(tokens.ids) for one, tokens in zip(said, found, strict=True))
     (answer,) = predictor.read([[LONG]], ["eng_Latn"])
     torch.testing.assert_close(answer.pooled, right / sum(len(one.ids) for one in found), atol=1e-6, rtol=1e-6)

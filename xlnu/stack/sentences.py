@@ -11,7 +11,6 @@ sentence-transformers hands a prompt through wherever it chooses one by the name
 in for a language; any other prompt is refused, not read as a part of the text. For MTEB see mteb.py.
 """
 
-import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,12 +35,7 @@ class Sentences(InputModule):
     def __init__(self, predictor: Predictor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.model, self.tokenizer = predictor.model, predictor.reader.tokenizer
-        as_text = copy.deepcopy(predictor.config)
-        as_text.task = None
-        predictor.config = predictor.reader.config = as_text
-        if predictor.text:
-            predictor.text.config = as_text
-        self.predictor = predictor
+        self.predictor = predictor.as_text()
 
     @classmethod
     def load(cls, folder: str, *_: Any, **given: Any) -> "Sentences":  # type: ignore[override]
