@@ -299,10 +299,15 @@ def _as_meant(value: Any, of: Any) -> Any:
 _TRUE_OR_FALSE = ("true", "false", "yes", "no", "on", "off", "1", "0")
 
 
-def load(config_class: type[C], file: str | None = None, arguments: Iterable[str] = ()) -> C:
-    """The settings of a job from all their sources, checked."""
+def load(
+    config_class: type[C],
+    file: str | None = None,
+    arguments: Iterable[str] = (),
+    reading: Callable[[dict[str, Any]], dict[str, Any]] = lambda content: content,
+) -> C:
+    """The settings of a job from all their sources, checked. `reading`: what the content of a file means."""
     known = {key.name: key for key in keys(config_class)}
-    files = [] if file is None else _read_file(Path(file))
+    files = [] if file is None else [(where, reading(given)) for where, given in _read_file(Path(file))]
     config = OmegaConf.structured(config_class)
     came_from: dict[str, str] = {}
     for where, given in [*files, (COMMAND_LINE, _read_arguments(arguments, known))]:
@@ -310,6 +315,27 @@ def load(config_class: type[C], file: str | None = None, arguments: Iterable[str
     for name, key in known.items():
         _allowed(config, key, came_from.get(name, "the default"))
     return typing.cast(C, OmegaConf.to_object(config))
+
+
+def of(config_class: type[C], given: dict[str, Any], where: str) -> C:
+    """The settings that another program read from its own file, with its own idea of what a number is."""
+    known = {key.name: key for key in keys(config_class)}
+    config = OmegaConf.structured(config_class)
+    came_from = dict.fromkeys(_put(config, _as_text(given), where, known), where)
+    for name, key in known.items():
+        _allowed(config, key, came_from.get(name, "the default"))
+    return typing.cast(C, OmegaConf.to_object(config))
+
+
+def _as_text(value: Any) -> Any:
+    """As the YAML files of ours are read: every scalar as it was written."""
+    if isinstance(value, dict):
+        return {str(key): _as_text(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_as_text(one) for one in value]
+    if value is None or isinstance(value, bool):
+        return "" if value is None else str(value).lower()
+    return str(value)
 
 
 def varied(config: C, given: dict[str, Any], where: str) -> C:

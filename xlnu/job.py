@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from xlnu import __version__
 from xlnu.config import describe, load, settings, to_yaml
@@ -73,12 +73,13 @@ def job(
     config: Path | None = None,
     arguments: Sequence[str] | None = None,
     usage: str = "",
+    reading: Callable[[dict[str, Any]], dict[str, Any]] = lambda content: content,
 ) -> NoReturn:
     """Run a job from the command line; `work` gets its config and a Run. `config`: the file if none is given.
-    `usage`: how it is called, if not by its name.
+    `usage`: how it is called, if not by its name. `reading`: what a file's content means.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    sys.exit(_job(name, usage or f"{name}.py", config_class, work, about or "", config, given))
+    sys.exit(_job(name, usage or f"{name}.py", config_class, work, about or "", config, given, reading))
 
 
 def _job(
@@ -89,6 +90,7 @@ def _job(
     about: str,
     default: Path | None,
     arguments: Sequence[str],
+    reading: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> int:
     try:
         options = _read_options(arguments)
@@ -97,7 +99,7 @@ def _job(
             print_out(f"{about.strip()}\n\n{usage}\n\n{describe(config_class)}")
             return 0
         file = options.config or (None if default is None else str(default))
-        config = load(config_class, file, options.settings)
+        config = load(config_class, file, options.settings, reading)
         config.run.dir = config.run.dir or f"runs/{name}"
         signal.signal(signal.SIGTERM, _interrupt)  # what a spot machine or `ray job stop` sends first
         run = Run(name, config.run, settings(config), options.plan)

@@ -109,6 +109,14 @@ class Language:
         return self.label
 
 
+class UnknownLanguage(UserError):
+    """What was written means no language, or several: `choices` are those that may be meant."""
+
+    def __init__(self, message: str, choices: Iterable[Language] = ()) -> None:
+        super().__init__(message)
+        self.choices = tuple(choices)
+
+
 Index = dict[str, list[Language]]  # from a folded code, tag or name to what it may mean
 
 _TAG = re.compile(r"([a-z]{2,3})(?:[-_]([a-z]{4}))?(?:[-_]([a-z]{2}|\d{3}))?", re.IGNORECASE)
@@ -154,9 +162,14 @@ def resolve_all(texts: Sequence[str], declared: Iterable[Language] = ()) -> list
     return found
 
 
+def is_private(code: str) -> bool:
+    """Whether it is a code that a made world may give its languages."""
+    return re.fullmatch(r"q[a-t][a-z]_[A-Z][a-z]{3}", code) is not None
+
+
 def declare(code: str, name: str, family: str = "Constructed", *, spaced: bool = True) -> Language:
     """A language of a made world, under a private-use code that its translator and files use too."""
-    if not re.fullmatch(r"q[a-t][a-z]_[A-Z][a-z]{3}", code):
+    if not is_private(code):
         raise UserError(f"{_quote(code)} cannot be declared: write qaa to qtz and a script, such as qaa_Cyrl")
     if not name.strip():
         raise UserError(f"{code} cannot be declared without a name")
@@ -237,19 +250,20 @@ def _resolve(text: str, own: Index) -> Language:
     for index in (_known(), own):
         found = _find(exact, "", index) or _find(loose, script, index)
         if len(found) > 1:
-            raise UserError(f"{_quote(text)} is ambiguous: write {_choices(found)}")
+            raise UnknownLanguage(f"{_quote(text)} is ambiguous: write {_choices(found)}", found)
         if found:
             return found[0]
     for index in (_known(), own):
         found = _find(loose, "", index)
         if found:
             named = SCRIPTS.get(script.title(), script.title())
-            raise UserError(f"{_quote(text)} is not known here in {named} script: write {_choices(found)}")
+            refusal = f"{_quote(text)} is not known here in {named} script: write {_choices(found)}"
+            raise UnknownLanguage(refusal, found)
     if _PRIVATE.fullmatch(base):
         names = dict.fromkeys(row for rows in own.values() for row in rows)
         instead = f"write {_choices(names)}" if names else "write a real language's, such as swh_Latn"
-        raise UserError(f"{_quote(text)} is a private-use code that nothing here declares: {instead}")
-    raise UserError(_unknown(text, base, script, own))
+        raise UnknownLanguage(f"{_quote(text)} is a private-use code that nothing here declares: {instead}", names)
+    raise _unknown(text, base, script, own)
 
 
 def _find(keys: Iterable[str], script: str, index: Index) -> list[Language]:
@@ -278,18 +292,21 @@ def _tidy(tag: str) -> str:
     return "_".join([base.lower(), *(casing.get(len(part), str.lower)(part) for part in rest)])
 
 
-def _unknown(text: str, base: str, script: str, own: Index) -> str:
+def _unknown(text: str, base: str, script: str, own: Index) -> UnknownLanguage:
     index = {**_known(), **own}
     # "oci" of oci_Latn_aran1260, "Hindi" of "Hindi (Latin script)": better than any likeness.
     start = _fold(re.split("[-_(,]| in ", text)[0])
     keys = [start] if start in index else difflib.get_close_matches(_fold(base or text), index, n=9)
     close = dict.fromkeys(row for key in keys for row in index[key] if script.title() in ("", row.script))
+    nearest = list(close)[:3]
     refusal = f"{_quote(text)} is not a language known here"
-    if close:
-        refusal += f"; nearest in spelling: {_choices(list(close)[:3])}"
+    if nearest:
+        refusal += f"; nearest in spelling: {_choices(nearest)}"
     if base:
-        return f"{refusal}; if it is right, name a related language to stand in for it: '{_tidy(text)}->CODE'"
-    return f"{refusal}; `python -m xlnu.languages` lists all"
+        refusal += f"; if it is right, name a related language to stand in for it: '{_tidy(text)}->CODE'"
+    else:
+        refusal += "; `python -m xlnu.languages` lists all"
+    return UnknownLanguage(refusal, nearest)
 
 
 def _choices(languages: Iterable[Language]) -> str:

@@ -1,8 +1,10 @@
 """One run of a job: its store, its display, and what it leaves in its folder."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from xlnu import machine, steps
@@ -124,6 +126,22 @@ class Run:
             findings=[finding for each in found for finding in each.findings],
         )
 
+    def _named(self, model: Result, models: Sequence[Result]) -> str:
+        """The place of a model that is left: where both are folders, by its step's name, for an address cannot be
+        known beforehand. Of several seeds' the addresses tell which.
+        """
+        name, address = model.manifest.name, model.manifest.address
+        if not (self.folder.local and model.store.local):
+            return model.store.place(address)
+        several = sum(one.manifest.name == name for one in models) > 1
+        link = Path(self.folder.root, "models", address if several else name)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        beside = link.with_name(f".{link.name}")
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(os.path.relpath(Path(model.store.root, address), link.parent))
+        beside.replace(link)
+        return self.folder.place(f"models/{link.name}")
+
     def report(
         self, results: dict[str, Result], tables: str = "", models: Sequence[Result] = (), **found: Any
     ) -> None:
@@ -147,7 +165,7 @@ class Run:
             self.put("tables.md", (tables or markdown(made)).encode())
             print_out(self.folder.place("tables.md"))
         for model in models:
-            print_out(model.store.place(model.manifest.address))
+            print_out(self._named(model, models))
         if self.config.latex:
             self.put("tables.tex", latex(made).encode())
         write(made, self.put)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from xlnu.engines.framing import framing
 from xlnu.errors import UserError
-from xlnu.languages import Language, resolve
+from xlnu.languages import Language, declare, is_private, resolve
 from xlnu.stack.config import StackConfig
 
 Segments = Sequence[str]
@@ -74,6 +74,13 @@ class Reader:
                     f"stack.code: {config.code}: {name} has no language codes; take keep, and there is none to keep"
                 ) from None
 
+    def language(self, named: Language | str) -> Language:
+        """What a code means, if only to the encoder, as a made world's does."""
+        if isinstance(named, Language):
+            return named
+        own = [declare(named, named)] if is_private(named) and named in getattr(self.framing, "known", ()) else []
+        return resolve(named, own)
+
     def begin(self, language: Language | str) -> list[int]:
         """What stands before a text in a language; UserError where the encoder does not know the language."""
         if self.framing is None:
@@ -91,8 +98,8 @@ class Reader:
         code: str | None = self.framing.code(found)
         if code is None:
             raise UserError(
-                f"{found.label}: the encoder does not know this language; say which one it is to be read as: "
-                f"'{found.code}->swh_Latn'"
+                f"{found.label}: the encoder does not know this language; say which one that it knows it is to be "
+                f"read as: '{found.code}->CODE'"
             )
         return code
 

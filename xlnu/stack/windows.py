@@ -45,10 +45,7 @@ class Windows:
         """Windows of the first text (of a passage, or of words), each with all that follows it."""
         if self.config.task == "tokens":
             return self._grown([[word] for word in segments], [], language, whole)
-        from xlnu.languages import resolve
-
-        known = language if isinstance(language, Language) else resolve(language)
-        pieces = split(segments[0], known)
+        pieces = split(segments[0], self.reader.language(language))
         sentences = ["".join(pieces[i : i + 2]) for i in range(1, len(pieces), 2)]
         sentences[:1] = [pieces[0] + one for one in sentences[:1]]
         return self._grown([[one] for one in sentences], list(segments[1:]), language, whole)

@@ -1,0 +1,22 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.serve.serving import STACKS, Server, made
+from xlnu.tiny.build import Built
+
+
+@pytest.fixture(scope="session")
+def stacks(tiny: Built, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("stacks")
+    return {name: made(tiny, folder, name, **about) for name, about in STACKS.items()}
+
+
+@pytest.fixture(scope="session")
+def served(stacks: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests that leave it as it was."""
+    models = ", ".join(f"{name}: {place}" for name, place in stacks.items())
+    server = Server(tmp_path_factory.mktemp("served"), f"models={{{models}}}", "replicas.threads=1")
+    yield server
+    assert server.stop() == 0

@@ -1,0 +1,142 @@
+"""How work is put together for the one thread that does it."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from xlnu.serve.batches import Batches, Done, Size
+from xlnu.serve.refused import Refused
+
+
+class Computed:
+    """A thread whose batches are looked at, and which can be held up."""
+
+    def __init__(self, at_once: int = 100) -> None:
+        self.seen: list[list[str]] = []
+        self.free = threading.Event()
+        self.free.set()
+        self.done: list[Done] = []
+        self.begun = threading.Event()
+        self.batches = Batches(self.work, lambda text: Size(1, len(text), len(text)), at_once, self.done.append)
+
+    def work(self, texts: list[str]) -> Sequence[str | Exception]:
+        self.begun.set()
+        assert self.free.wait(20)
+        self.seen.append(texts)
+        if any("!" in text for text in texts):
+            raise ValueError("a batch with ! in it")
+        return [ArithmeticError(text) if "?" in text else text.upper() for text in texts]
+
+    async def behind(self, *texts: str, alone: Sequence[str] = ()) -> list[str | BaseException]:
+        """What becomes of texts that come while the thread is busy."""
+        self.free.clear()
+        self.begun.clear()
+        first = asyncio.create_task(self.batches.put("x"))
+        await asyncio.to_thread(self.begun.wait, 20)
+        rest = [asyncio.create_task(self.batches.put(text, alone=text in alone)) for text in texts]
+        await asyncio.sleep(0.05)
+        self.free.set()
+        await first
+        found = await asyncio.gather(*rest, return_exceptions=True)
+        self.seen = self.seen[1:]
+        return found
+
+
+def test_what_waits_is_computed_together_in_its_order() -> None:
+    one = Computed()
+    assert asyncio.run(one.behind("a", "b", "c")) == ["A", "B", "C"]
+    assert one.seen == [["a", "b", "c"]]
+
+
+def test_who_waits_longest_comes_first_with_what_is_as_long_as_it() -> None:
+    one = Computed(at_once=12)
+    texts = ["aaa", "b" * 9, "ccc", "d" * 10, "eee", "ff"]
+    asyncio.run(one.behind(*texts))
+    assert one.seen[0] == ["aaa", "ccc", "eee", "ff"], "4 rows of 3: no more fits, and no long one comes in"
+    assert one.seen[1:] == [["b" * 9], ["d" * 10]]
+
+
+def test_what_is_larger_than_a_batch_is_computed_all_the_same() -> None:
+    one = Computed(at_once=5)
+    assert asyncio.run(one.behind("a" * 50, "b")) == ["A" * 50, "B"]
+
+
+def test_only_what_fails_fails() -> None:
+    one = Computed()
+    good, bad, odd = asyncio.run(one.behind("good", "bad!", "odd?"))
+    assert good == "GOOD"
+    assert isinstance(bad, ValueError)
+    assert isinstance(odd, ArithmeticError)
+    assert one.seen == [["good", "bad!", "odd?"], ["good"], ["bad!"], ["odd?"]]
+
+
+def test_what_may_have_killed_another_is_computed_alone() -> None:
+    one = Computed()
+    asyncio.run(one.behind("a", "b", "c", alone=["b"]))
+    assert one.seen == [["a", "c"], ["b"]]
+
+
+def test_who_has_gone_is_not_computed() -> None:
+    one = Computed()
+
+    async def leave() -> None:
+        one.free.clear()
+        first = asyncio.create_task(one.batches.put("x"))
+        await asyncio.to_thread(one.begun.wait, 20)
+        gone, stays = asyncio.create_task(one.batches.put("gone")), asyncio.create_task(one.batches.put("stays"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0)
+        assert len(one.batches.waiting) == 1, "its place is free at once"
+        one.free.set()
+        assert [await first, await stays] == ["X", "STAYS"]
+
+    asyncio.run(leave())
+    assert one.seen == [["x"], ["stays"]]
+
+
+def test_who_would_wait_too_long_is_told_when_to_come_again() -> None:
+    one = Computed()
+
+    async def crowd() -> None:
+        one.batches.speed = 10.0  # tokens a second
+        one.free.clear()
+        some = [asyncio.create_task(one.batches.put("a" * 10, wait=2.5)) for _ in range(6)]
+        await asyncio.sleep(0.05)
+        refused = [task.exception() for task in some if task.done()]
+        assert len(refused) == 3, "three have less than 2.5 s of work before them"
+        for error in refused:
+            assert isinstance(error, Refused)
+            assert error.refusal.status == 429
+            assert error.refusal.retry_after
+        one.free.set()
+        await asyncio.gather(*some, return_exceptions=True)
+
+    asyncio.run(crowd())
+
+
+def test_a_full_batch_tells_how_fast_all_are() -> None:
+    one = Computed(at_once=10)
+    one.batches.speed = 1000.0
+    one.batches._timed(Size(1, 1, 1), 0.01)
+    assert one.batches.speed == 1000.0, "one token alone is slower, and says nothing"
+    one.batches._timed(Size(1, 10, 10), 0.1)
+    assert one.batches.speed < 1000.0
+    one.batches._timed(Size(1, 1, 1), 1e-6)
+    assert one.batches.speed > 1000.0
+
+
+def test_each_batch_is_told_of() -> None:
+    one = Computed()
+    asyncio.run(one.behind("aa", "b"))
+    assert [(done.size, done.items) for done in one.done] == [(Size(1, 1, 1), 1), (Size(2, 2, 3), 2)]
+    assert one.done[1].waited[0] >= 0.04
+    assert one.done[1].size.area == 4
+
+
+@pytest.mark.parametrize("rows", [1, 7])
+def test_sizes_add_up(rows: int) -> None:
+    one = Size(rows, 3, 2 * rows)
+    assert one.beside(Size(1, 5, 4)) == Size(rows + 1, 5, 2 * rows + 4)

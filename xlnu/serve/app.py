@@ -1,0 +1,77 @@
+"""The Ray Serve application: `serve run configs/serve.yaml` builds it by this file's `build`."""
+
+from typing import Any
+
+from xlnu import config, machine
+from xlnu.errors import UserError
+from xlnu.serve import keys
+from xlnu.serve.reading import folder_of
+from xlnu.serve.settings import ServeConfig
+
+NAME = "xlnu"
+INGRESS = "api"
+IN_HAND = 1000  # requests of a replica, which itself refuses those that would wait too long
+CHECK_EVERY, CHECK_WAIT = 5.0, 30.0
+
+
+def build(args: dict[str, Any]) -> Any:
+    """`args`: the keys of ServeConfig."""
+    return application(config.of(ServeConfig, args, "args"))
+
+
+def application(given: ServeConfig) -> Any:
+    from xlnu.serve import ingress, replica
+
+    if not given.models:
+        raise UserError("models: must be given: a name, and the DIR of a stack: models={topic: DIR}")
+    if given.replicas.most < max(1, given.replicas.least):
+        raise UserError(f"replicas.most: {given.replicas.most}; replicas.least is {given.replicas.least}")
+    handles = []
+    for name, folder in given.models.items():
+        settings = replica.ReplicaSettings(
+            name, folder_of(folder), given.detect, given.numbers, given.batch_tokens, given.limits.wait,
+            given.replicas.threads or max(1, machine.cores() // given.replicas.most), given.replicas.gpus > 0,
+        )  # fmt: skip
+        handles.append(replica.deployment().options(name=f"model_{name}", **_options(given)).bind(settings))
+    hashes = given.api.keys | keys.from_environment()
+    about = ingress.IngressSettings(list(given.models), given.limits, hashes, given.api.texts_in_log)
+    made = ingress.deployment().options(
+        name=INGRESS,
+        num_replicas=given.api.replicas,
+        ray_actor_options={"num_cpus": given.api.cpus},
+        **_common(given),
+    )
+    return made.bind(about, *handles)
+
+
+def _options(given: ServeConfig) -> dict[str, Any]:
+    of = given.replicas
+    resources = {"resources": of.resources} if of.resources else {}
+    found: dict[str, Any] = {
+        "ray_actor_options": {"num_cpus": of.cpus, "num_gpus": of.gpus, **resources},
+        "max_queued_requests": IN_HAND,
+        **_common(given),
+    }
+    if of.least == of.most:
+        return found | {"num_replicas": of.most}
+    return found | {
+        "autoscaling_config": {
+            "min_replicas": of.least,
+            "max_replicas": of.most,
+            "target_ongoing_requests": of.requests,
+            "upscale_delay_s": of.up_after,
+            "downscale_delay_s": of.down_after,
+        }
+    }
+
+
+def _common(given: ServeConfig) -> dict[str, Any]:
+    return {
+        "max_ongoing_requests": IN_HAND,
+        "max_surge_percent": 100,  # an update starts the new replicas before the old ones go
+        "health_check_period_s": CHECK_EVERY,
+        "health_check_timeout_s": CHECK_WAIT,
+        "graceful_shutdown_timeout_s": given.limits.deadline + 5,  # what is in hand is answered first
+        "graceful_shutdown_wait_loop_s": 1.0,
+        "logging_config": {"encoding": "JSON", "enable_access_log": False},
+    }

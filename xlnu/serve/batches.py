@@ -1,0 +1,155 @@
+"""Work for one thread, put together when the thread is free: who waits longest, and who fits best beside it.
+
+Ray's own `@serve.batch` closes a batch some milliseconds after its first request came, whether or not the last
+batch is done. Behind a busy model its batches stay as small as what arrives in these milliseconds, and are put
+together by when their requests came; here, by how long these are. bench/serving.py holds one against the other.
+"""
+
+import asyncio
+import functools
+import math
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from xlnu.serve.refused import Refused
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a batch, or of what waits for one: `rows` times `width` is what is computed, padding included."""
+
+    rows: int
+    width: int
+    tokens: int
+
+    def beside(self, other: "Size") -> "Size":
+        return Size(self.rows + other.rows, max(self.width, other.width), self.tokens + other.tokens)
+
+    @property
+    def area(self) -> int:
+        return self.rows * self.width
+
+
+@dataclass(eq=False)
+class _Waiting(Generic[T, R]):
+    item: T
+    size: Size
+    alone: bool
+    future: asyncio.Future[R | Exception]
+    since: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A batch that was computed, for who counts."""
+
+    size: Size
+    items: int
+    seconds: float
+    waited: Sequence[float]
+
+
+class Batches(Generic[T, R]):
+    """`work` computes a batch and gives a result, or an exception, for each of its items. What it raises is the
+    fault of one of them: each is then computed alone.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[list[T]], Sequence[R | Exception]],
+        size: Callable[[T], Size],
+        at_once: int,
+        done: Callable[[Done], None] = lambda _: None,
+    ) -> None:
+        self.work, self.size, self.at_once, self.done = work, size, at_once, done
+        self.thread = ThreadPoolExecutor(1, "model")
+        self.waiting: list[_Waiting[T, R]] = []
+        self.speed = 1000.0  # tokens a second of a full batch; the first one tells
+        self.begun: float | None = None  # of the batch that is computed now
+        self._now = 0  # its tokens
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Of work that lies before one who comes now."""
+        left = self._now / self.speed - (time.monotonic() - self.begun) if self.begun else 0.0
+        return max(0.0, left) + sum(one.size.tokens for one in self.waiting) / self.speed
+
+    async def put(self, item: T, wait: float = math.inf, alone: bool = False) -> R:
+        """Refused where more seconds of work lie before it than `wait`. `alone`: with nothing beside it."""
+        before = self.seconds
+        if before > wait:
+            raise Refused(
+                429,
+                "overloaded",
+                f"{before:.0f} s of work lie before this request, and {wait:.0f} s are the limit: try again later",
+                retry_after=max(1, math.ceil(before - wait)),
+            )
+        one = _Waiting(item, self.size(item), alone, asyncio.get_running_loop().create_future())
+        self.waiting.append(one)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        try:
+            found = await one.future
+        finally:
+            if one in self.waiting:  # its client has gone: its place is free
+                self.waiting.remove(one)
+        if isinstance(found, Exception):
+            raise found
+        result: R = found
+        return result
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(0)  # who comes in the same turn of the loop comes along
+        while some := self._next():
+            size = functools.reduce(Size.beside, (one.size for one in some))
+            self.begun, self._now = time.monotonic(), size.tokens
+            waited = [self.begun - one.since for one in some]
+            results = await loop.run_in_executor(self.thread, self._computed, [one.item for one in some])
+            seconds = time.monotonic() - self.begun
+            self.begun = None
+            self._timed(size, seconds)
+            for one, result in zip(some, results, strict=True):
+                if not one.future.done():
+                    one.future.set_result(result)
+            self.done(Done(size, len(some), seconds, waited))
+        self._task = None
+
+    def _timed(self, size: Size, seconds: float) -> None:
+        """A batch of one is slower a token than a full one, and says nothing of how fast many are."""
+        speed = size.tokens / max(seconds, 1e-6)
+        if speed > self.speed or size.area > self.at_once / 2:
+            self.speed += 0.3 * (speed - self.speed)
+
+    def _next(self) -> list[_Waiting[T, R]]:
+        """The one that waits longest, and beside it those nearest to it in length, as many as fit."""
+        self.waiting = [one for one in self.waiting if not one.future.done()]
+        if not self.waiting:
+            return []
+        first = self.waiting[0]
+        some, size = [first], first.size
+        if not first.alone:
+            others = [one for one in self.waiting[1:] if not one.alone]
+            for one in sorted(others, key=lambda one: abs(one.size.width - first.size.width)):
+                together = size.beside(one.size)
+                if together.area > self.at_once:
+                    break
+                some, size = [*some, one], together
+        taken = set(map(id, some))
+        self.waiting = [one for one in self.waiting if id(one) not in taken]
+        return some
+
+    def _computed(self, items: list[T]) -> list[R | Exception]:
+        try:
+            found = list(self.work(items))
+        except Exception as error:
+            return [error] if len(items) == 1 else [one for item in items for one in self._computed([item])]
+        assert len(found) == len(items)
+        return found

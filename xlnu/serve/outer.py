@@ -1,0 +1,97 @@
+"""What stands around every request, whatever it asks: its id, the limit of its size, one line in the log, what is
+counted, and an answer where the code inside fails.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from xlnu.serve.logged import bare, log
+from xlnu.serve.measures import Measures
+from xlnu.serve.refused import Refusal
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+ABOUT = "xlnu"  # in the scope: what the log is to say of a request
+GONE = 499  # as nginx has it, of a client that did not wait
+HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+
+
+class TooLong(Exception):
+    pass
+
+
+class Outer:
+    def __init__(self, app: App, measures: Measures, at_most: int) -> None:
+        self.app, self.measures, self.at_most = app, measures, at_most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun, status, sent = time.monotonic(), GONE, 0
+        headers = dict(scope["headers"])
+        about: dict[str, Any] = {"id": _id(headers)}
+        scope[ABOUT] = about
+        given = 0
+
+        async def limited() -> Message:
+            nonlocal given
+            message = await receive()
+            given += len(message.get("body", b""))
+            if given > self.at_most:
+                raise TooLong
+            return message
+
+        async def told(message: Message) -> None:
+            nonlocal status, sent
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                own = [(b"x-request-id", about["id"].encode("latin-1"))]
+                named = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *own, *(one for one in HEADERS if one[0] not in named)]
+            else:
+                sent += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            length = headers.get(b"content-length", b"0")
+            if length.isdigit() and int(length) > self.at_most:
+                raise TooLong
+            await self.app(scope, limited, told)
+        except TooLong:
+            said = f"the body is longer than {self.at_most} bytes: send fewer texts at once"
+            await _refuse(Refusal(413, "too_long", said), told)
+        except Exception as error:
+            log.error("request %s failed", about["id"], exc_info=bare(error))
+            if status == GONE:
+                await _refuse(Refusal(500, "internal", f"a fault of ours; our log has it by {about['id']}"), told)
+        finally:
+            seconds = time.monotonic() - begun
+            endpoint = about.pop("endpoint", "other")
+            if scope["path"] not in ("/healthz", "/readyz"):  # these are asked every second
+                self.measures.answered(endpoint, about.get("model", ""), status, seconds)
+                line = {
+                    "method": scope["method"], "path": scope["path"], "status": status,
+                    "ms": round(1000 * seconds, 1), "bytes_in": given, "bytes_out": sent, **about,
+                }  # fmt: skip
+                log.info(json.dumps(line, ensure_ascii=False))
+
+
+def _id(headers: dict[bytes, bytes]) -> str:
+    """As it was given, by the client or by the proxy in front; what cannot stand in a header is not repeated."""
+    given = headers.get(b"x-request-id", b"").decode("latin-1")
+    return given if 0 < len(given) <= 128 and given.isascii() and given.isprintable() else uuid.uuid4().hex
+
+
+async def _refuse(refusal: Refusal, send: Send) -> None:
+    body = json.dumps(refusal.body()).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

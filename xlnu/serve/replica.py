@@ -1,0 +1,147 @@
+"""A replica: one model in one process, as a deployment of Ray Serve.
+
+Requests are made tokens by one thread, computed in batches by another (batches.py), and looked after by an event loop
+that does neither.
+"""
+
+import asyncio
+import importlib
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from ray import serve
+from torch import Tensor
+
+from xlnu import machine
+from xlnu.errors import UserError
+from xlnu.evaluate.identify import FastText, Tells
+from xlnu.languages import Language
+from xlnu.serve.batches import Batches, Done
+from xlnu.serve.logged import bare, log
+from xlnu.serve.measures import BatchMeasures
+from xlnu.serve.reading import Example, Identity, Piece, Prepared, Reading, Said, Want
+from xlnu.serve.refused import Refusal, Refused
+
+STUCK = 300.0  # seconds of one batch after which a replica is replaced: a GPU that hangs never comes back
+WARM = ("a", "the child plays with the ball in the garden. ", "the child plays with the ball in the garden. " * 4)
+
+
+@dataclass(frozen=True)
+class ReplicaSettings:
+    name: str
+    folder: str
+    detect: str
+    numbers: str
+    batch_tokens: int
+    wait: float
+    threads: int
+    gpu: bool
+
+
+@dataclass(frozen=True)
+class Read:
+    identity: Identity
+    said: list[Said]
+
+
+class Replica:
+    def __init__(self, settings: ReplicaSettings) -> None:
+        import torch
+
+        torch.set_num_threads(settings.threads or machine.cores())
+        self.settings = settings
+        self.reading = Reading.open(
+            settings.name,
+            settings.folder,
+            numbers=settings.numbers,
+            device="cuda" if settings.gpu else "cpu",
+            batch_tokens=settings.batch_tokens,
+            detector=detector(settings.detect),
+        )
+        self.measures = BatchMeasures(settings.name)
+        self.tokeniser = ThreadPoolExecutor(1, "tokenise")  # of two at once, tokenizers says "Already borrowed"
+        self.batches: Batches[Piece, list[Tensor]] = Batches(
+            self.reading.compute, lambda piece: piece.size, self.reading.at_once, self._done
+        )
+        self._failed = False
+        self._warm()
+
+    async def read(self, examples: Sequence[Example], want: Want, alone: bool) -> Read | Refusal:
+        loop = asyncio.get_running_loop()
+        try:
+            asked = await loop.run_in_executor(self.tokeniser, self.reading.prepare, examples, want)
+            computed = await self._computed(asked, alone)
+        except Refused as refused:
+            return refused.refusal
+        except Exception as error:
+            self._failed = True
+            log.error("a text cannot be computed", exc_info=bare(error))
+            about = str(error) if isinstance(error, ArithmeticError) else type(error).__name__
+            return Refusal(500, "not_computable", f"the model cannot compute this: {about}")
+        return Read(self.reading.identity, self.reading.said(asked, computed))
+
+    async def _computed(self, asked: Prepared, alone: bool) -> list[list[Tensor]]:
+        wait = self.settings.wait
+        work = [asyncio.ensure_future(self.batches.put(one, wait, alone)) for one in asked.pieces[:1]]
+        # once the first is let in, all are: half an answer is none
+        work += [asyncio.ensure_future(self.batches.put(one, alone=alone)) for one in asked.pieces[1:]]
+        try:
+            return list(await asyncio.gather(*work))
+        finally:
+            for one in work:
+                one.cancel()
+
+    async def identify(self) -> Identity:
+        return self.reading.identity
+
+    async def languages(self) -> tuple[Language, ...]:
+        return tuple(self.reading.languages)
+
+    async def check_health(self) -> None:
+        """What Ray asks every few seconds: a replica that raises here is replaced."""
+        if self.batches.begun and time.monotonic() - self.batches.begun > STUCK:
+            raise RuntimeError(f"one batch has been computed for {STUCK:.0f} s")
+        if self._failed:  # by its input, or because nothing can be computed any more
+            self._failed = False
+            await self.batches.put(self._canary())
+
+    def _warm(self) -> None:
+        """The first passes of every length are slow: no request is to wait for them. The last tells the speed."""
+        for text in WARM:
+            piece = self._canary(text)
+            full = Piece(piece.windows * max(1, self.reading.at_once // piece.size.area))
+            for one in (piece, full):
+                begun = time.perf_counter()
+                self.reading.compute([one])
+                self.batches.speed = one.size.tokens / (time.perf_counter() - begun)
+
+    def _canary(self, text: str = WARM[0]) -> Piece:
+        language = self.reading.languages[0].code
+        return self.reading.prepare([Example("text", (text,), language, "")], "embedding").pieces[0]
+
+    def _done(self, done: Done) -> None:
+        self.measures.done(done, len(self.batches.waiting))
+
+
+def detector(named: str) -> Tells | None:
+    """A fastText model's file, or MODULE:NAME of a class or an object that tells languages."""
+    if not named:
+        return None
+    module, colon, name = named.partition(":")
+    if not colon:
+        return FastText(named)
+    try:
+        found: Any = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"detect: {named}: cannot be imported: {error}") from None
+    made = found() if isinstance(found, type) else found
+    if not callable(getattr(made, "of", None)):
+        raise UserError(f"detect: {named}: has no method `of(text)`, which gives a language's code, or None")
+    return made  # type: ignore[no-any-return]
+
+
+def deployment() -> Any:
+    return serve.deployment(Replica)
