@@ -3,8 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import browser
 from tests.serve.serving import STACKS, Server, made
 from xlnu.tiny.build import Built
+
+__all__ = ["browser"]
 
 
 @pytest.fixture(scope="session")

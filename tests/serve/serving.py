@@ -90,6 +90,11 @@ class Server:
         """The processes that hold a model, or the API."""
         return sorted(pid for pid in _below(self.process.pid) if f"xlnu:{deployment}" in _title(pid))
 
+    def session(self) -> Path:
+        """The folder of its Ray."""
+        found = (re.search(r"/tmp/ray/session_[\w-]+", _title(pid)) for pid in _below(self.process.pid))
+        return Path(next(one[0] for one in found if one))
+
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(120)

@@ -216,13 +216,15 @@ def app_of(api: Api, measures: Measures) -> Any:
         description="A model that classifies, chooses and embeds in every language that its encoder reads.",
     )  # fmt: skip
 
-    bearer = HTTPBearer(auto_error=False, description="A key, where the server asks for one.")
-
-    def admit(request: Request, _: Annotated[Any, Security(bearer)]) -> None:
+    def admit(request: Request) -> None:
         api.admit(request)
 
+    locks = (
+        [Security(HTTPBearer(auto_error=False))] if api.hashes else []
+    )  # that the schema says so, and /docs asks
+
     asked: dict[str, Any] = {
-        "dependencies": [Depends(admit)],
+        "dependencies": [Depends(admit), *locks],
         "responses": s.ERRORS,
         "response_model_exclude_none": True,
     }
@@ -287,8 +289,10 @@ def app_of(api: Api, measures: Measures) -> Any:
 
     @app.exception_handler(HTTPException)
     async def other(request: Request, error: HTTPException) -> Response:
-        named = {404: "not_found", 405: "method_not_allowed", 400: "not_json"}
-        said = f"{request.method} {request.url.path[:100]}: {error.detail}; /docs tells what there is"
+        named = {404: "not_found", 405: "method_not_allowed", 400: "not_json", 413: "too_long"}
+        said = error.detail
+        if error.status_code in (404, 405):
+            said = f"{request.method} {request.url.path[:100]}: {said}; /docs tells what there is"
         found = _response(Refusal(error.status_code, named.get(error.status_code, "invalid_request"), said))
         found.headers.update(error.headers or {})
         return found

@@ -23,6 +23,7 @@ def _quantiles(name: str, *percent: int) -> list[tuple[str, str]]:
 
 
 _FAILED = ', code=~"429|5.."'
+_ALL = _summed("requests_total")
 _PADDED, _READ = _summed("batch_padding_total"), _summed("batch_tokens_total")
 # title, unit, and what it shows: a legend and a query each
 PANELS: list[tuple[str, str, list[tuple[str, str]]]] = [
@@ -30,7 +31,7 @@ PANELS: list[tuple[str, str, list[tuple[str, str]]]] = [
     (
         "Refused for load, and failed",
         "percentunit",
-        [("{{model}}", f"{_summed('requests_total', only=_FAILED)} / {_summed('requests_total')}")],
+        [("{{model}}", f"({_summed('requests_total', only=_FAILED)} or 0 * {_ALL}) / {_ALL}")],
     ),
     ("Time to the answer", "s", _quantiles("request_seconds", 50, 90, 99)),
     ("Wait for a batch", "s", _quantiles("wait_seconds", 50, 99)),

@@ -4,9 +4,11 @@ counted, and an answer where the code inside fails.
 
 import json
 import time
-import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+
+from ray.serve.context import _get_serve_request_context
+from starlette.exceptions import HTTPException
 
 from xlnu.serve.logged import bare, log
 from xlnu.serve.measures import Measures
@@ -23,10 +25,6 @@ GONE = 499  # as nginx has it, of a client that did not wait
 HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
 
 
-class TooLong(Exception):
-    pass
-
-
 class Outer:
     def __init__(self, app: App, measures: Measures, at_most: int) -> None:
         self.app, self.measures, self.at_most = app, measures, at_most
@@ -37,25 +35,23 @@ class Outer:
             return
         begun, status, sent = time.monotonic(), GONE, 0
         headers = dict(scope["headers"])
-        about: dict[str, Any] = {"id": _id(headers)}
+        about: dict[str, Any] = {"id": _id()}
         scope[ABOUT] = about
-        given = 0
+        given, too_long = 0, f"the body is longer than {self.at_most} bytes: send fewer texts at once"
 
         async def limited() -> Message:
             nonlocal given
             message = await receive()
             given += len(message.get("body", b""))
             if given > self.at_most:
-                raise TooLong
+                raise HTTPException(413, too_long)  # another FastAPI would take for a body that is no JSON
             return message
 
         async def told(message: Message) -> None:
             nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
-                own = [(b"x-request-id", about["id"].encode("latin-1"))]
-                named = {name for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *own, *(one for one in HEADERS if one[0] not in named)]
+                message["headers"] = [*message["headers"], *HEADERS]
             else:
                 sent += len(message.get("body", b""))
             await send(message)
@@ -63,11 +59,9 @@ class Outer:
         try:
             length = headers.get(b"content-length", b"0")
             if length.isdigit() and int(length) > self.at_most:
-                raise TooLong
-            await self.app(scope, limited, told)
-        except TooLong:
-            said = f"the body is longer than {self.at_most} bytes: send fewer texts at once"
-            await _refuse(Refusal(413, "too_long", said), told)
+                await _refuse(Refusal(413, "too_long", too_long), told)
+            else:
+                await self.app(scope, limited, told)
         except Exception as error:
             log.error("request %s failed", about["id"], exc_info=bare(error))
             if status == GONE:
@@ -81,13 +75,12 @@ class Outer:
                     "method": scope["method"], "path": scope["path"], "status": status,
                     "ms": round(1000 * seconds, 1), "bytes_in": given, "bytes_out": sent, **about,
                 }  # fmt: skip
-                log.info(json.dumps(line, ensure_ascii=False))
+                log.info("answered", extra=line)  # a field each, in the log's JSON
 
 
-def _id(headers: dict[bytes, bytes]) -> str:
-    """As it was given, by the client or by the proxy in front; what cannot stand in a header is not repeated."""
-    given = headers.get(b"x-request-id", b"").decode("latin-1")
-    return given if 0 < len(given) <= 128 and given.isascii() and given.isprintable() else uuid.uuid4().hex
+def _id() -> str:
+    """As Ray Serve's proxy has it from the client, or made it; the answer bears it as X-Request-ID."""
+    return _get_serve_request_context().request_id
 
 
 async def _refuse(refusal: Refusal, send: Send) -> None:

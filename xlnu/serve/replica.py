@@ -1,7 +1,7 @@
 """A replica: one model in one process, as a deployment of Ray Serve.
 
-Requests are made tokens by one thread, computed in batches by another (batches.py), and looked after by an event loop
-that does neither.
+Requests are made tokens by one thread, computed in batches by another (batches.py), and looked after by an event
+loop that does neither.
 """
 
 import asyncio
