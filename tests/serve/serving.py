@@ -38,10 +38,10 @@ SENTENCES = [
 CODES = ["eng_Latn", "qaa_Latn", "qab_Cyrl", "qac_Geor"]
 
 
-def made(built: Built, folder: Path, name: str, seed: int = 0, **about: Any) -> Path:
+def made(built: Built, folder: Path, name: str, seed: int = 0, llm: str = "", **about: Any) -> Path:
     """A stack on disk, with random weights."""
     place = folder / name
-    artefact.save(stack(str(built.mt), str(built.llm), seed=seed, **({"length": 40} | about)), place)
+    artefact.save(stack(str(built.mt), llm or str(built.llm), seed=seed, **({"length": 40} | about)), place)
     AutoTokenizer.from_pretrained(built.mt).save_pretrained(place)  # type: ignore[no-untyped-call]
     return place
 

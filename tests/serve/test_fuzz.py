@@ -10,7 +10,7 @@ from typing import Any
 import hypothesis
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase
+from hypothesis import HealthCheck, Phase, strategies
 from schemathesis import checks
 
 from tests.serve.serving import Server
@@ -24,12 +24,19 @@ CHECKS: list[Any] = [
     checks.not_a_server_error, checks.status_code_conformance, checks.content_type_conformance,
     checks.response_schema_conformance, checks.response_headers_conformance, checks.negative_data_rejection,
 ]  # fmt: skip
+# Of what fits a schema, few texts name a language by chance.
+schemathesis.openapi.format(
+    "language", strategies.sampled_from(["en", "qaa_Latn", "qab_Cyrl", "zh", "sw", "English"])
+)
 STATUSES = Counter[int]()
 
 
+CASES = [("positive", *one) for one in OPERATIONS]
+CASES += [("negative", *one) for one in OPERATIONS if one[0] == "POST" or one[1] == "/v1/languages"]
+
+
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize(("method", "path"), OPERATIONS)
-@pytest.mark.parametrize("mode", ["positive", "negative"])
+@pytest.mark.parametrize(("mode", "method", "path"), CASES)
 def test_no_request_breaks_it(mode: str, method: str, path: str, served: Server) -> None:
     schema = schemathesis.openapi.from_url(f"{served.address}/openapi.json")
     schema.config.generation.update(modes=[schemathesis.GenerationMode(mode)])
@@ -47,11 +54,7 @@ def test_no_request_breaks_it(mode: str, method: str, path: str, served: Server)
         STATUSES[answer.status_code] += 1
         case.validate_response(answer, checks=CHECKS)
 
-    try:
-        send()
-    except hypothesis.errors.Unsatisfiable:
-        assert mode == "negative", "there is always a request that fits"
-        pytest.skip("every request to it fits")
+    send()
 
 
 def test_answers_of_all_kinds_were_seen() -> None:

@@ -20,7 +20,7 @@ from xlnu import machine
 from xlnu.config import section, setting
 from xlnu.errors import Halt, UserError
 from xlnu.run import FolderConfig, Run, print_out
-from xlnu.serve import keys
+from xlnu.serve import again, keys
 from xlnu.serve.app import NAME, application
 from xlnu.serve.manifest import KubeConfig, rayservice, serve_file
 from xlnu.serve.settings import LOOPBACK, ServeConfig
@@ -146,6 +146,7 @@ def _ray(config: ServeJobConfig, run: Run) -> Iterator[None]:
     else:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+        os.environ.setdefault(again.VARIABLE, again.HERE)
         # what replicas claim is theirs twice over, for an update starts the new beside the old
         claimed = 2 * config.replicas.most * len(config.models) * config.replicas.cpus
         ray.init(

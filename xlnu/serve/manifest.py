@@ -1,12 +1,14 @@
 """The same server for others to start: Ray Serve's own file, and a RayService for KubeRay."""
 
 import dataclasses
+import json
 from typing import Any
 
 import yaml
 
 from xlnu import __version__
 from xlnu.config import setting
+from xlnu.serve import again
 from xlnu.serve.app import NAME
 from xlnu.serve.keys import ENVIRONMENT
 from xlnu.serve.settings import ServeConfig
@@ -75,8 +77,6 @@ def rayservice(config: ServeConfig, kube: KubeConfig) -> dict[str, Any]:
         "template": _pod(kube, labels, cpus, max(1, round(of.gpus)) if of.gpus else 0),
     }
     if of.resources:
-        import json
-
         server["rayStartParams"] = {"resources": f"'{json.dumps(of.resources)}'"}
     return {
         "apiVersion": "ray.io/v1",
@@ -109,7 +109,11 @@ def _pod(
         "name": "ray",
         "image": kube.image,
         "resources": {"requests": dict(some), "limits": dict(some)},
-        "env": [key, {"name": "RAY_USAGE_STATS_ENABLED", "value": "0"}],
+        "env": [
+            key,
+            {"name": "RAY_USAGE_STATS_ENABLED", "value": "0"},
+            {"name": again.VARIABLE, "value": again.HERE},
+        ],
     }
     pod: dict[str, Any] = {"containers": [container]}
     if ports:

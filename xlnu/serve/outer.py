@@ -59,13 +59,13 @@ class Outer:
         try:
             length = headers.get(b"content-length", b"0")
             if length.isdigit() and int(length) > self.at_most:
-                await _refuse(Refusal(413, "too_long", too_long), told)
+                await refuse(Refusal(413, "too_long", too_long), told)
             else:
                 await self.app(scope, limited, told)
         except Exception as error:
             log.error("request %s failed", about["id"], exc_info=bare(error))
             if status == GONE:
-                await _refuse(Refusal(500, "internal", f"a fault of ours; our log has it by {about['id']}"), told)
+                await refuse(Refusal(500, "internal", f"a fault of ours; our log has it by {about['id']}"), told)
         finally:
             seconds = time.monotonic() - begun
             endpoint = about.pop("endpoint", "other")
@@ -83,7 +83,7 @@ def _id() -> str:
     return _get_serve_request_context().request_id
 
 
-async def _refuse(refusal: Refusal, send: Send) -> None:
+async def refuse(refusal: Refusal, send: Send) -> None:
     body = json.dumps(refusal.body()).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})

@@ -8,7 +8,7 @@ Text = Annotated[str, Field(min_length=1, pattern=r"\S", description="Not only b
 LanguageName = Annotated[
     str,
     Field(
-        min_length=1, max_length=100, examples=["swh_Latn"],
+        min_length=1, max_length=100, examples=["swh_Latn"], json_schema_extra={"format": "language"},
         description="A FLORES-200 code, an ISO 639 code, a tag or an English name: swh_Latn, sw, swa, Swahili. "
         "Where it means several, the answer is 422 with those.",
     ),

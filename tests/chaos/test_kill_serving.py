@@ -1,0 +1,233 @@
+"""A server whose processes die, whose model changes, and whose clients leave or send what breaks it, under load.
+
+XLNU_KILLS says how many replicas are killed: 2 in CI, 20 for the table in the README.
+"""
+
+import concurrent.futures
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.serve.load import Load
+from tests.serve.serving import CODES, LABELS, SENTENCES, TOP, Server, free_port, made
+from tests.stack.stacks import alone
+from xlnu.stack.predict import Predictor
+from xlnu.tiny.build import Built
+
+KILLS = int(os.environ.get("XLNU_KILLS", "2"))
+LONG = "the boy sees the old horse near the river and the man eats a plum " * 12
+
+
+def until(true: Callable[[], Any], seconds: float = 120) -> Any:
+    end, wait = time.monotonic() + seconds, threading.Event()
+    while not (found := true()):
+        assert time.monotonic() < end
+        wait.wait(0.2)
+    return found
+
+
+def bodies(place: Path) -> list[tuple[dict[str, Any], str]]:
+    """What is asked, and the label that the model gives it offline."""
+    predictor = Predictor.open(str(place))
+    cases = [(f"{text} {i}", code) for i in range(8) for text, code in zip(SENTENCES, CODES, strict=True)]
+    said = predictor.read([[text] for text, _ in cases], [code for _, code in cases])
+    return [
+        ({"input": text, "language": code}, LABELS[int(one.logits.argmax())])
+        for (text, code), one in zip(cases, said, strict=True)
+    ]
+
+
+@pytest.fixture(scope="module")
+def two(tiny: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
+    """A server with two replicas of one model."""
+    place = made(tiny, tmp_path_factory.mktemp("stack"), "topic", labels=LABELS)
+    settings = ("replicas.least=2", "replicas.most=2", "replicas.threads=1", "api.replicas=2", "limits.deadline=60")
+    server = Server(tmp_path_factory.mktemp("served"), f"model={place}", *settings)
+    yield server, place
+    assert server.stop() == 0
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("deployment", ["model_topic", "api"])
+def test_a_killed_process_loses_no_request(deployment: str, two: tuple[Server, Path]) -> None:
+    server, place = two
+    with Load(server.address, "classify", bodies(place)) as load:
+
+        def more(requests: int) -> None:
+            seen = load.tally.succeeded
+            until(lambda: load.tally.succeeded > seen + requests)
+
+        def gone(pid: int) -> None:
+            until(lambda: pid not in server.replicas(deployment))
+
+        for _ in range(KILLS):
+            until(lambda: len(server.replicas(deployment)) == 2)
+            until(lambda: server.http.get("/readyz").status_code == 200)
+            more(20)
+            killed = server.replicas(deployment)[0]
+            os.kill(killed, signal.SIGKILL)
+            more(50)
+            gone(killed)
+    sys.stderr.write(f"\n{KILLS} kills of {deployment}: {load.tally}\n")
+    assert load.tally.lost == []
+    assert load.tally.wrong == 0
+    assert load.tally.succeeded == load.tally.sent
+    assert set(load.tally.answers) == {"200"}, "asked again inside: no client knows"
+
+
+def test_a_client_that_leaves_frees_its_place(two: tuple[Server, Path]) -> None:
+    server, _ = two
+    heavy = {"input": [LONG] * 200, "language": "en"}
+
+    def leave() -> None:
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{server.address}/v1/classify", json=heavy, timeout=1.0)
+
+    def seconds() -> float:
+        begun = time.monotonic()
+        assert server.data("classify", input=SENTENCES[0], language="en")
+        return time.monotonic() - begun
+
+    begun = time.monotonic()
+    assert server.data("classify", **heavy)
+    one = time.monotonic() - begun
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        for left in [pool.submit(leave) for _ in range(24)]:
+            left.result()
+    # the two replicas would have some 12 of these left each; what was being computed is finished
+    assert seconds() < max(3.0, 4 * one)
+
+
+def test_what_cannot_be_computed_fails_alone(tiny: Built, tmp_path: Path) -> None:
+    """This LLM has 130 positions, and its stack takes texts of 200 tokens: a long one breaks a batch that it is in."""
+    llm = alone("XLMRoberta", tiny, tmp_path)
+    place = made(tiny, tmp_path, "topic", labels=LABELS, llm=llm, length=200, separator=" ", special=False)
+    with pytest.raises(RuntimeError, match="expanded size"):
+        Predictor.open(str(place)).read([[LONG]], ["eng_Latn"])
+    server = Server(tmp_path / "run", f"model={place}", "replicas.threads=1")
+    try:
+        poison = {"input": LONG, "language": "en"}
+        good = [body for body, _ in bodies(place)]
+        with concurrent.futures.ThreadPoolExecutor(32) as pool:
+            asked = [pool.submit(server.ask, "classify", **body) for body in [*good, poison, *good, poison, *good]]
+            statuses = [one.result().status_code for one in asked]
+        bad = [len(good), 2 * len(good) + 1]
+        assert [i for i, status in enumerate(statuses) if status != 200] == bad
+        error = asked[bad[0]].result().json()["error"]
+        assert (statuses[bad[0]], error["code"]) == (500, "not_computable")
+        assert "horse" not in error["message"]
+        assert server.http.get("/readyz").status_code == 200
+    finally:
+        assert server.stop() == 0
+
+
+def test_stopping_answers_what_is_in_hand(tiny: Built, tmp_path: Path) -> None:
+    place = made(tiny, tmp_path, "topic", labels=LABELS)
+    server = Server(tmp_path / "run", f"model={place}", "replicas.threads=1")
+    heavy = {"input": [LONG] * 250, "language": "en"}
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        asked = [pool.submit(server.ask, "classify", **heavy) for _ in range(24)]
+        until(lambda: sum(one.done() for one in asked) > 2)
+        assert sum(one.done() for one in asked) < 20, "else the test shows little"
+        assert server.stop() == 0
+        for one in asked:
+            assert one.result().status_code == 200
+    assert not list(server_processes(server))
+
+
+def server_processes(server: Server) -> Iterator[int]:
+    for place in Path("/proc").iterdir():
+        if place.name.isdigit():
+            try:
+                if str(server.folder) in (place / "cmdline").read_text():
+                    yield int(place.name)
+            except OSError:
+                continue
+
+
+def test_too_much_is_refused_at_once_and_the_rest_answered(tiny: Built, tmp_path: Path) -> None:
+    place = made(tiny, tmp_path, "topic", labels=LABELS)
+    server = Server(
+        tmp_path / "run", f"model={place}", "replicas.threads=1", "limits.wait=0.05", "limits.deadline=30"
+    )
+    heavy = {"input": [LONG] * 250, "language": "en"}
+    try:
+        with concurrent.futures.ThreadPoolExecutor(40) as pool:
+            got = [one.result() for one in [pool.submit(server.ask, "classify", **heavy) for _ in range(40)]]
+        refused = [one for one in got if one.status_code == 429]
+        assert {one.status_code for one in got} == {200, 429}
+        for one in refused:
+            assert int(one.headers["retry-after"]) >= 1
+            assert one.json()["error"]["code"] == "overloaded"
+        assert server.data("classify", input=SENTENCES[0], language="en")
+    finally:
+        assert server.stop() == 0
+
+
+# Serves the first stack, and at a line on its stdin the second, by the same names, as `serve deploy` does.
+UPDATING = """
+import sys
+import ray
+from ray import serve
+from xlnu.serve.app import application
+from xlnu.serve.settings import ServeConfig
+first, second, port = sys.argv[1:]
+ray.init(num_cpus=8, include_dashboard=False, log_to_driver=False)
+serve.start(http_options={"host": "127.0.0.1", "port": int(port)})
+for folder in (first, second):
+    serve.run(application(ServeConfig(models={"topic": folder})), name="xlnu", route_prefix="/")
+    print("up", flush=True)
+    sys.stdin.readline()
+serve.shutdown()
+"""
+
+
+@pytest.mark.timeout(600)
+def test_a_new_version_takes_over_without_a_failed_request(tiny: Built, tmp_path: Path) -> None:
+    places = [made(tiny, tmp_path / str(seed), "topic", seed=seed, labels=LABELS) for seed in (0, 1)]
+    port = free_port()
+    command = [sys.executable, "-c", UPDATING, *map(str, places), str(port)]
+    running = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(TOP)},
+    )
+    assert running.stdin is not None
+    assert running.stdout is not None
+    address = f"http://127.0.0.1:{port}"
+    try:
+        assert running.stdout.readline() == "up\n"
+        asked = [({"input": text, "language": "en"}, None) for text in SENTENCES]
+        version = httpx.get(f"{address}/v1/models/topic", timeout=30).json()["version"]
+        with Load(address, "classify", asked, clients=4) as load:
+            until(lambda: load.tally.succeeded > 20)
+            running.stdin.write("\n")
+            running.stdin.flush()
+            assert running.stdout.readline() == "up\n"
+
+            def changed() -> bool:
+                got = httpx.post(f"{address}/v1/classify", json=asked[0][0], timeout=30).json()
+                return bool(got["version"] != version)
+
+            until(changed)
+            seen = load.tally.succeeded
+            until(lambda: load.tally.succeeded > seen + 50)
+        sys.stderr.write(f"\nan update: {load.tally}\n")
+        assert set(load.tally.answers) == {"200"}
+        assert load.tally.lost == []
+    finally:
+        running.stdin.write("\n")
+        running.stdin.close()
+        running.wait(60)
+        running.stdout.close()
