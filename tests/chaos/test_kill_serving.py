@@ -50,7 +50,7 @@ def bodies(place: Path) -> list[tuple[dict[str, Any], str]]:
 def two(tiny: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
     """A server with two replicas of one model."""
     place = made(tiny, tmp_path_factory.mktemp("stack"), "topic", labels=LABELS)
-    settings = ("replicas.least=2", "replicas.most=2", "replicas.threads=1", "api.replicas=2", "limits.deadline=60")
+    settings = ("replicas.least=2", "replicas.most=2", "replicas.threads=1", "api.replicas=2", "limits.wait=600")
     server = Server(tmp_path_factory.mktemp("served"), f"model={place}", *settings)
     yield server, place
     assert server.stop() == 0
@@ -108,7 +108,7 @@ def test_a_client_that_leaves_frees_its_place(two: tuple[Server, Path]) -> None:
 
 
 def test_what_cannot_be_computed_fails_alone(tiny: Built, tmp_path: Path) -> None:
-    """This LLM has 130 positions, and its stack takes texts of 200 tokens: a long one breaks a batch that it is in."""
+    """This LLM has 130 positions, and its stack takes 200 tokens: a long text breaks a batch that it is in."""
     llm = alone("XLMRoberta", tiny, tmp_path)
     place = made(tiny, tmp_path, "topic", labels=LABELS, llm=llm, length=200, separator=" ", special=False)
     with pytest.raises(RuntimeError, match="expanded size"):
@@ -116,7 +116,7 @@ def test_what_cannot_be_computed_fails_alone(tiny: Built, tmp_path: Path) -> Non
     server = Server(tmp_path / "run", f"model={place}", "replicas.threads=1")
     try:
         poison = {"input": LONG, "language": "en"}
-        good = [body for body, _ in bodies(place)]
+        good = [{"input": text, "language": code} for text, code in zip(SENTENCES[:3], CODES, strict=False)] * 8
         with concurrent.futures.ThreadPoolExecutor(32) as pool:
             asked = [pool.submit(server.ask, "classify", **body) for body in [*good, poison, *good, poison, *good]]
             statuses = [one.result().status_code for one in asked]
@@ -132,7 +132,9 @@ def test_what_cannot_be_computed_fails_alone(tiny: Built, tmp_path: Path) -> Non
 
 def test_stopping_answers_what_is_in_hand(tiny: Built, tmp_path: Path) -> None:
     place = made(tiny, tmp_path, "topic", labels=LABELS)
-    server = Server(tmp_path / "run", f"model={place}", "replicas.threads=1")
+    server = Server(
+        tmp_path / "run", f"model={place}", "replicas.threads=1", "limits.wait=600", "limits.deadline=90"
+    )
     heavy = {"input": [LONG] * 250, "language": "en"}
     with concurrent.futures.ThreadPoolExecutor(24) as pool:
         asked = [pool.submit(server.ask, "classify", **heavy) for _ in range(24)]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from xlnu.serve.batches import Batches, Done, Size
+from xlnu.serve.door import Door
 from xlnu.serve.refused import Refused
 
 
@@ -97,24 +98,62 @@ def test_who_has_gone_is_not_computed() -> None:
     assert one.seen == [["x"], ["stays"]]
 
 
-def test_who_would_wait_too_long_is_told_when_to_come_again() -> None:
+def test_it_says_how_much_work_waits() -> None:
     one = Computed()
 
     async def crowd() -> None:
         one.batches.speed = 10.0  # tokens a second
         one.free.clear()
-        some = [asyncio.create_task(one.batches.put("a" * 10, wait=2.5)) for _ in range(6)]
-        await asyncio.sleep(0.05)
-        refused = [task.exception() for task in some if task.done()]
-        assert len(refused) == 3, "three have less than 2.5 s of work before them"
-        for error in refused:
-            assert isinstance(error, Refused)
-            assert error.refusal.status == 429
-            assert error.refusal.retry_after
+        some = [asyncio.create_task(one.batches.put("a" * 10)) for _ in range(3)]
+        await asyncio.to_thread(one.begun.wait, 20)
+        some += [asyncio.create_task(one.batches.put("a" * 20))]
+        await asyncio.sleep(0.01)
+        assert 4.5 < one.batches.seconds < 5, "30 tokens are computed, 20 wait"
         one.free.set()
-        await asyncio.gather(*some, return_exceptions=True)
+        await asyncio.gather(*some)
+        assert one.batches.seconds == 0
 
     asyncio.run(crowd())
+
+
+class Behind:
+    """A door, and what lies behind it."""
+
+    def __init__(self, wait: float) -> None:
+        self.seconds, self.speed = 0.0, 10.0
+        self.door = Door(wait, lambda: self.seconds, lambda: self.speed)
+
+
+def test_who_would_wait_too_long_is_told_when_to_come_again() -> None:
+    one = Behind(wait=2)
+    one.seconds = 1.9
+    one.door.enter(5)
+    one.seconds = 5.5
+    with pytest.raises(Refused) as caught:
+        one.door.enter(5)
+    assert (caught.value.refusal.status, caught.value.refusal.retry_after) == (429, 4)
+    one.seconds = 0
+    one.door.enter(5)
+
+
+def test_what_is_no_tokens_yet_counts_too() -> None:
+    one = Behind(wait=2)
+    one.door.tokens_each = 0.5
+    one.door.enter(30)
+    assert one.door.seconds == pytest.approx(1.5)
+    one.door.enter(30)
+    with pytest.raises(Refused):
+        one.door.enter(1)
+    one.door.leave(30, 0)
+    one.door.leave(30, 30)
+    assert one.door.seconds == 0
+    assert one.door.tokens_each == pytest.approx(0.65), "a text had a token a character"
+    one.door.characters_a_second = 10.0
+    one.door.enter(30)
+    assert one.door.seconds == pytest.approx(3), "the making of tokens may be what takes longest"
+    with one.door.tokenised(30):
+        pass
+    assert one.door.characters_a_second > 1000
 
 
 def test_a_full_batch_tells_how_fast_all_are() -> None:

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from xlnu.bench import scoring, stacking, startup, training, translation
+from xlnu.bench import scoring, serving, stacking, startup, training, translation
 from xlnu.bench.document import document
 from xlnu.bench.frame import Bench, Result, measure
 from xlnu.bench.show import plot, table
@@ -20,6 +20,7 @@ SUITES: dict[str, Callable[[], list[Bench]]] = {
     "scoring": scoring.benches,
     "training": training.benches,
     "stacking": stacking.benches,
+    "serving": serving.benches,
 }
 
 

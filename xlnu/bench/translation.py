@@ -97,7 +97,7 @@ class World:
         words = made_words(2 * self.shape.vocabulary)  # from 1.6 times on they have pieces enough
         texts = made_sentences(words, self.shape.sentences)
         tokenizer = translation_tokenizer([*words, *texts], [SOURCE, TARGET], self.shape.vocabulary)
-        _save_model(folder / "model", tokenizer, self.shape)
+        save_model(folder / "model", tokenizer, self.shape)
         store = Store(str(folder / "store"))
         converted = folder / "store" / "converted"
         converted.mkdir(parents=True)
@@ -231,7 +231,7 @@ class World:
         return seconds, text
 
 
-def _save_model(folder: Path, tokenizer: Any, shape: Shape) -> None:
+def save_model(folder: Path, tokenizer: Any, shape: Shape) -> None:
     import torch
     from transformers import M2M100Config, M2M100ForConditionalGeneration
 

@@ -19,7 +19,10 @@ def build(args: dict[str, Any]) -> Any:
     return application(config.of(ServeConfig, args, "args"))
 
 
-def application(given: ServeConfig) -> Any:
+def application(given: ServeConfig, kind: Any = None) -> Any:
+    """`kind`: of replicas, if not ours."""
+    from ray import serve
+
     from xlnu.serve import ingress, replica
 
     if not given.models:
@@ -32,16 +35,18 @@ def application(given: ServeConfig) -> Any:
             name, folder_of(folder), given.detect, given.numbers, given.batch_tokens, given.limits.wait,
             given.replicas.threads or max(1, machine.cores() // given.replicas.most), given.replicas.gpus > 0,
         )  # fmt: skip
-        handles.append(replica.deployment().options(name=f"model_{name}", **_options(given)).bind(settings))
+        held: Any = serve.deployment(kind or replica.Replica)
+        made = held.options(name=f"model_{name}", **_options(given))
+        handles.append(made.bind(settings))
     hashes = given.api.keys | keys.from_environment()
     about = ingress.IngressSettings(list(given.models), given.limits, hashes, given.api.texts_in_log)
-    made = ingress.deployment().options(
+    api = ingress.deployment().options(
         name=INGRESS,
         num_replicas=given.api.replicas,
         ray_actor_options={"num_cpus": given.api.cpus},
         **_common(given),
     )
-    return made.bind(about, *handles)
+    return api.bind(about, *handles)
 
 
 def _options(given: ServeConfig) -> dict[str, Any]:

@@ -7,14 +7,11 @@ together by when their requests came; here, by how long these are. bench/serving
 
 import asyncio
 import functools
-import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
-
-from xlnu.serve.refused import Refused
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -81,16 +78,8 @@ class Batches(Generic[T, R]):
         left = self._now / self.speed - (time.monotonic() - self.begun) if self.begun else 0.0
         return max(0.0, left) + sum(one.size.tokens for one in self.waiting) / self.speed
 
-    async def put(self, item: T, wait: float = math.inf, alone: bool = False) -> R:
-        """Refused where more seconds of work lie before it than `wait`. `alone`: with nothing beside it."""
-        before = self.seconds
-        if before > wait:
-            raise Refused(
-                429,
-                "overloaded",
-                f"{before:.0f} s of work lie before this request, and {wait:.0f} s are the limit: try again later",
-                retry_after=max(1, math.ceil(before - wait)),
-            )
+    async def put(self, item: T, alone: bool = False) -> R:
+        """`alone`: with nothing beside it."""
         one = _Waiting(item, self.size(item), alone, asyncio.get_running_loop().create_future())
         self.waiting.append(one)
         if self._task is None:

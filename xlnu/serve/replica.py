@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from ray import serve
 from torch import Tensor
 
 from xlnu import machine
@@ -20,6 +19,7 @@ from xlnu.errors import UserError
 from xlnu.evaluate.identify import FastText, Tells
 from xlnu.languages import Language
 from xlnu.serve.batches import Batches, Done
+from xlnu.serve.door import Door
 from xlnu.serve.logged import bare, log
 from xlnu.serve.measures import BatchMeasures
 from xlnu.serve.reading import Example, Identity, Piece, Prepared, Reading, Said, Want
@@ -66,13 +66,13 @@ class Replica:
         self.batches: Batches[Piece, list[Tensor]] = Batches(
             self.reading.compute, lambda piece: piece.size, self.reading.at_once, self._done
         )
+        self.door = Door(settings.wait, lambda: self.batches.seconds, lambda: self.batches.speed)
         self._failed = False
         self._warm()
 
     async def read(self, examples: Sequence[Example], want: Want, alone: bool) -> Read | Refusal:
-        loop = asyncio.get_running_loop()
         try:
-            asked = await loop.run_in_executor(self.tokeniser, self.reading.prepare, examples, want)
+            asked = await self._prepared(examples, want)
             computed = await self._computed(asked, alone)
         except Refused as refused:
             return refused.refusal
@@ -83,11 +83,23 @@ class Replica:
             return Refusal(500, "not_computable", f"the model cannot compute this: {about}")
         return Read(self.reading.identity, self.reading.said(asked, computed))
 
+    async def _prepared(self, examples: Sequence[Example], want: Want) -> Prepared:
+        characters, tokens = sum(len(text) for one in examples for text in one.segments), 0
+        self.door.enter(characters)
+
+        def prepare() -> Prepared:
+            with self.door.tokenised(characters):
+                return self.reading.prepare(examples, want)
+
+        try:
+            asked = await asyncio.get_running_loop().run_in_executor(self.tokeniser, prepare)
+            tokens = sum(piece.size.tokens for piece in asked.pieces)
+            return asked
+        finally:
+            self.door.leave(characters, tokens)
+
     async def _computed(self, asked: Prepared, alone: bool) -> list[list[Tensor]]:
-        wait = self.settings.wait
-        work = [asyncio.ensure_future(self.batches.put(one, wait, alone)) for one in asked.pieces[:1]]
-        # once the first is let in, all are: half an answer is none
-        work += [asyncio.ensure_future(self.batches.put(one, alone=alone)) for one in asked.pieces[1:]]
+        work = [asyncio.ensure_future(self.batches.put(one, alone)) for one in asked.pieces]
         try:
             return list(await asyncio.gather(*work))
         finally:
@@ -141,7 +153,3 @@ def detector(named: str) -> Tells | None:
     if not callable(getattr(made, "of", None)):
         raise UserError(f"detect: {named}: has no method `of(text)`, which gives a language's code, or None")
     return made  # type: ignore[no-any-return]
-
-
-def deployment() -> Any:
-    return serve.deployment(Replica)
