@@ -42,8 +42,10 @@ def test_it_leaves_a_stack_and_its_scores_beside_the_baselines(tiny: Built, tmp_
         tmp_path, tiny, modes, "multilingual.model=tiny:qe/encoder", "licences={llm: LLAMA, multilingual: MIT}"
     )
     assert done.returncode == 0, done.stderr
-    tables, model, report = done.stdout.splitlines()[-3:]
+    tables, aligned, model, report = done.stdout.splitlines()[-4:]
     assert (tables, report) == ("runs/mtllm/tables.md", "runs/mtllm/report.html")
+    assert (aligned, model) == ("runs/mtllm/models/aligned", "runs/mtllm/models/distilled_topic")
+    assert (tmp_path / aligned / "manifest.json").exists()
     found = json.loads((tmp_path / "runs/mtllm/report.json").read_text())
     scores = [one for one in found["scores"] if one["metric"] != "macro_f1"]
     measured = {(one["mode"], one["language"], one["metric"], one["n"]) for one in scores}
@@ -166,7 +168,10 @@ def test_what_cannot_be_is_said_before_any_work(tiny: Built, tmp_path: Path) -> 
             ["modes=[multilingual]", "multilingual.model=tiny:llm"],
             "mtllm: multilingual.model: {llm}: is a llama, and none of: bert, roberta, xlm-roberta, xlm-",
         ),
-        (["languages=[swh_Latn]"], "mtllm: swh_Latn: the encoder does not know this language; say which one it"),
+        (
+            ["languages=[swh_Latn]"],
+            "mtllm: swh_Latn: the encoder does not know this language; say which one that it",
+        ),
     ):
         done = run(tmp_path, tiny, *settings)
         assert done.returncode == 2, done.stderr

@@ -51,6 +51,7 @@ class _Trial:
     todo: list[Step] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     probed: dict[str, Step] = field(default_factory=dict)  # by what it is called in the report
+    embedders: dict[str, Step] = field(default_factory=dict)  # by address: the stacks after stage 1
     trained: dict[str, tuple[str, Step]] = field(default_factory=dict)  # by address: what it is called in tables
 
     def plan(self) -> None:
@@ -157,6 +158,7 @@ class _Trial:
                 "aligned", config.align, "align", start=made, data=data, goal="align", weights=weights
             )
             made = self._trained(f"aligned, {name}", step)
+            self.embedders[made.address] = made
         return initial, made
 
     def _pairs(self, settings: StackSettings) -> Step:
@@ -215,7 +217,10 @@ class _Trial:
 
     @property
     def stacks(self) -> list[Step]:
-        return [one.model for one in self.asked if one.mode == "stacked" and one.model]
+        """What is left for others: the aligned ones, which embed, and those that know a task."""
+        return list(self.embedders.values()) + [
+            one.model for one in self.asked if one.mode == "stacked" and one.model
+        ]
 
     def costs(self, results: dict[str, Result]) -> Iterator[Cost]:
         for name, step in self.trained.values():

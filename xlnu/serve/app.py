@@ -19,6 +19,12 @@ def build(args: dict[str, Any]) -> Any:
     return application(config.of(ServeConfig, args, "args"))
 
 
+def check(given: ServeConfig) -> None:
+    """What can be told before anything starts."""
+    if given.replicas.most < max(1, given.replicas.least):
+        raise UserError(f"replicas.most: {given.replicas.most}; replicas.least is {given.replicas.least}")
+
+
 def application(given: ServeConfig, kind: Any = None) -> Any:
     """`kind`: of replicas, if not ours."""
     from ray import serve
@@ -27,8 +33,7 @@ def application(given: ServeConfig, kind: Any = None) -> Any:
 
     if not given.models:
         raise UserError("models: must be given: a name, and the DIR of a stack: models={topic: DIR}")
-    if given.replicas.most < max(1, given.replicas.least):
-        raise UserError(f"replicas.most: {given.replicas.most}; replicas.least is {given.replicas.least}")
+    check(given)
     handles = []
     for name, folder in given.models.items():
         settings = replica.ReplicaSettings(

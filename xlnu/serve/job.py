@@ -20,8 +20,8 @@ from xlnu import machine
 from xlnu.config import section, setting
 from xlnu.errors import Halt, UserError
 from xlnu.run import FolderConfig, Run, print_out
-from xlnu.serve import again, keys
-from xlnu.serve.app import NAME, application
+from xlnu.serve import again, detector, keys
+from xlnu.serve.app import NAME, application, check
 from xlnu.serve.manifest import KubeConfig, rayservice, serve_file
 from xlnu.serve.settings import LOOPBACK, ServeConfig
 
@@ -58,6 +58,7 @@ def work(config: ServeJobConfig, run: Run) -> None:
         here = folder.startswith((".", "/", "~")) or Path(folder).exists() or folder.count("/") > 1
         if here and not (Path(folder).expanduser() / "config.json").is_file():
             raise UserError(f"models.{name}: {folder}: there is no stack: no config.json is in it{_hint(folder)}")
+    check(config)
     if config.host not in LOOPBACK and not (config.api.keys or keys.from_environment()):
         raise UserError(
             f"host: {config.host}: others could ask, and there are no keys: `python -m xlnu.serve.keys` makes one; "
@@ -69,6 +70,11 @@ def work(config: ServeJobConfig, run: Run) -> None:
     if run.plan:
         print_out(_plan(config))
         return
+    from xlnu.stack import artefact
+
+    for folder in config.models.values():
+        artefact.parts(folder)  # a replica would say the same, but to its log
+    detector.opened(config.detect)
     whole = serve_file(config, config.host, config.port)
     run.put("serve.yaml", _yaml(whole, "serve run"))
     run.put("rayservice.yaml", _yaml(rayservice(config, config.kube), "kubectl apply -f"))
@@ -117,12 +123,21 @@ def _host(config: ServeJobConfig, run: Run) -> None:
         try:
             serve.run(application(config), name=NAME, route_prefix="/")
         except RuntimeError as error:
-            raise Halt(f"the server did not start: {' '.join(str(error).split())[:2000]}") from None
+            raise Halt(f"the server did not start: {_why() or ' '.join(str(error).split())}") from None
         print_out(f"http://{config.host}:{config.port}\n{curl(config)}")
         stopped.wait()
         run.display.say("serve: stopping: what is in hand is answered first")
         serve.delete(NAME)
         serve.shutdown()  # type: ignore[no-untyped-call]
+
+
+def _why() -> str:
+    """Of what Ray has on the deployments that failed, the end: there the exception stands."""
+    from ray import serve
+
+    found = serve.status().applications.get(NAME)
+    failed = [one.message for one in found.deployments.values() if "FAILED" in one.status] if found else []
+    return " ".join(" ".join(failed).split())[-1500:]
 
 
 def curl(config: ServeJobConfig) -> str:

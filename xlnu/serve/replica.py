@@ -5,19 +5,16 @@ loop that does neither.
 """
 
 import asyncio
-import importlib
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
 from xlnu import machine
-from xlnu.errors import UserError
-from xlnu.evaluate.identify import FastText, Tells
 from xlnu.languages import Language
+from xlnu.serve import detector
 from xlnu.serve.batches import Batches, Done
 from xlnu.serve.door import Door
 from xlnu.serve.logged import bare, log
@@ -59,7 +56,7 @@ class Replica:
             numbers=settings.numbers,
             device="cuda" if settings.gpu else "cpu",
             batch_tokens=settings.batch_tokens,
-            detector=detector(settings.detect),
+            detector=detector.opened(settings.detect),
         )
         self.measures = BatchMeasures(settings.name)
         self.tokeniser = ThreadPoolExecutor(1, "tokenise")  # of two at once, tokenizers says "Already borrowed"
@@ -136,20 +133,3 @@ class Replica:
 
     def _done(self, done: Done) -> None:
         self.measures.done(done, len(self.batches.waiting))
-
-
-def detector(named: str) -> Tells | None:
-    """A fastText model's file, or MODULE:NAME of a class or an object that tells languages."""
-    if not named:
-        return None
-    module, colon, name = named.partition(":")
-    if not colon:
-        return FastText(named)
-    try:
-        found: Any = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"detect: {named}: cannot be imported: {error}") from None
-    made = found() if isinstance(found, type) else found
-    if not callable(getattr(made, "of", None)):
-        raise UserError(f"detect: {named}: has no method `of(text)`, which gives a language's code, or None")
-    return made  # type: ignore[no-any-return]

@@ -52,7 +52,11 @@ class ReplicasConfig:
     requests: float = setting(32, "requests in hand of a replica above which there should be more", above=0)
     up_after: float = setting(5.0, "seconds of more requests until there are more replicas", at_least=0)
     down_after: float = setting(300.0, "seconds of fewer requests until there are fewer replicas", at_least=0)
-    cpus: float = setting(1, "processor cores that a replica claims from Ray", at_least=0)
+    cpus: float = setting(
+        1,
+        "processor cores that a replica claims from Ray; during an update, new ones stand beside the old",
+        at_least=0,
+    )
     gpus: float = setting(0, "GPUs that a replica claims; below 1, replicas share one", at_least=0)
     threads: int = setting(
         0, "threads it computes with; 0: the machine's cores, shared by all replicas", at_least=0
