@@ -233,3 +233,17 @@ def test_a_new_version_takes_over_without_a_failed_request(tiny: Built, tmp_path
         running.stdin.close()
         running.wait(60)
         running.stdout.close()
+
+
+def test_load_brings_up_another_replica(tiny: Built, tmp_path: Path) -> None:
+    place = made(tiny, tmp_path, "topic", labels=LABELS)
+    scale = ("replicas.least=1", "replicas.most=2", "replicas.requests=2", "replicas.up_after=1")
+    server = Server(tmp_path / "run", f"model={place}", "replicas.threads=1", *scale)
+    try:
+        assert len(server.replicas("model_topic")) == 1
+        with Load(server.address, "classify", bodies(place), clients=12) as load:
+            until(lambda: len(server.replicas("model_topic")) == 2)
+        assert set(load.tally.answers) == {"200"}
+        assert load.tally.wrong == 0
+    finally:
+        assert server.stop() == 0

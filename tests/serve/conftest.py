@@ -20,6 +20,8 @@ def stacks(tiny: Built, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
 def served(stacks: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests that leave it as it was."""
     models = ", ".join(f"{name}: {place}" for name, place in stacks.items())
-    server = Server(tmp_path_factory.mktemp("served"), f"models={{{models}}}", "replicas.threads=1")
+    server = Server(
+        tmp_path_factory.mktemp("served"), f"models={{{models}}}", "replicas.threads=1", "api.texts_in_log=true"
+    )
     yield server
     assert server.stop() == 0

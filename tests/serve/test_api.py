@@ -297,6 +297,13 @@ def test_the_log_tells_of_a_request_all_but_what_was_asked(guarded: Server) -> N
     assert (told["model"], told["languages"], told["items"], told["caller"]) == ("topic", ["eng_Latn"], 1, "team")
     assert told["ms"] > 0
     assert math.isfinite(told["tokens"])
+    assert "texts" not in told
     assert secret not in whole
     assert KEY not in whole
     assert OTHER not in whole
+
+
+def test_what_was_asked_is_logged_where_that_is_wanted(served: Server) -> None:
+    served.ask("classify", input="zebra one", language="en")
+    lines = [json.loads(one) for one in log_of(served).splitlines() if one.startswith("{") and "zebra" in one]
+    assert [one["texts"] for one in lines] == [[["zebra one"]]]

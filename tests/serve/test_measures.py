@@ -69,6 +69,19 @@ def test_requests_are_counted(served: Server) -> None:
     )
 
 
+def test_no_caller_can_make_it_count_by_what_he_likes(served: Server) -> None:
+    """A series for each name that somebody thinks of would fill Prometheus' memory."""
+    served.http.get("/v1/models/whatever-1")
+    served.http.get("/v1/whatever-2")
+    served.ask("classify", input="a", language="en", model="whatever-3")
+    served.data("classify", input="a", language="wha->eng_Latn")
+    by = {"endpoint": "models/{name}", "code": "404"}
+    until(lambda: total(served, "requests_total", **by))
+    until(lambda: total(served, "requests_total", endpoint="other", code="404"))
+    seen = {value for rows in samples(served).values() for labels, _ in rows for value in labels.values()}
+    assert not [one for one in seen if "wha" in one]
+
+
 def test_the_dashboard_is_the_one_that_is_shipped() -> None:
     assert json.loads(FILE.read_text()) == dashboard(), (
         "python -m xlnu.serve.dashboard > cluster/grafana/serving.json"

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import Body, Depends, FastAPI, Request, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -41,16 +42,19 @@ class Api:
         limits: LimitsConfig,
         hashes: Mapping[str, str],
         texts_in_log: bool,
+        wakes: bool,
     ) -> None:
         self.asking, self.models, self.limits = asking, list(models), limits
-        self.hashes, self.texts_in_log = hashes, texts_in_log
+        self.hashes, self.texts_in_log, self.wakes = hashes, texts_in_log, wakes
 
     # ------------------------------------------------------------------------------ what every request goes through
 
     def admit(self, request: Request) -> None:
         """Whose request it is, and until when it is worth an answer."""
         about = request.scope[ABOUT]
-        about["endpoint"] = request.url.path.rpartition("/")[2]
+        about["endpoint"] = request.scope["route"].path.removeprefix(
+            "/v1/"
+        )  # as it is written, not as it was called
         if self.hashes:
             caller = keys.owner(request.headers.get("authorization"), self.hashes)
             if caller is None:
@@ -100,7 +104,10 @@ class Api:
         found = await self.asking.ask(name, examples, want, request.state.until)
         by = dict[str, list[int]]()
         for answer in found.said:
-            by.setdefault(answer.language, []).append(answer.tokens)
+            read_as = answer.language.rpartition("->")[
+                2
+            ]  # what it stands in for may be anything, and be counted apart
+            by.setdefault(read_as, []).append(answer.tokens)
         for language, tokens in by.items():
             self.asking.measures.read(name, language, len(tokens), sum(tokens))
         about |= {"items": len(examples), "tokens": _tokens(found.said), "languages": sorted(by)}
@@ -171,13 +178,14 @@ class Api:
         told = await self.told(
             request, name, ours + _items(body.candidates, body.language, "candidates"), "embedding"
         )
-        near = [(said.language, _unit(_flat(said))) for said in told.said[len(ours) :]]
+        states = np.array([_flat(said) for said in told.said])
+        states /= np.maximum(np.linalg.norm(states, axis=1, keepdims=True), 1e-12)
+        cosines = (states[: len(ours)] @ states[len(ours) :].T).tolist()
         data = []
         for i, one in enumerate(told.said[: len(ours)]):
-            mine = _unit(_flat(one))
             found = [
-                s.Near(index=j, similarity=sum(a * b for a, b in zip(mine, other, strict=True)), language=language)
-                for j, (language, other) in enumerate(near)
+                s.Near(index=j, similarity=cosine, language=told.said[len(ours) + j].language)
+                for j, cosine in enumerate(cosines[i])
             ]
             found.sort(key=lambda each: -each.similarity)
             data.append(s.Compared(index=i, language=one.language, language_found=one.found, nearest=found))
@@ -273,7 +281,8 @@ def app_of(api: Api, measures: Measures) -> Any:
     @app.get("/readyz", responses={503: {"model": s.Health}})
     async def readyz() -> Any:
         """Whether every model does."""
-        found = {name: await api.asking.ready(name) for name in api.models}
+        # asking a model that has no replica starts one, and then there would always be one
+        found = {name: api.wakes or await api.asking.ready(name) for name in api.models}
         status = s.Health(status="ok" if all(found.values()) else "not ready", models=found)
         return JSONResponse(status.model_dump(), 200 if all(found.values()) else 503)
 
@@ -374,8 +383,3 @@ def _tokens(said: Sequence[Said]) -> int:
 
 def _packed(numbers: Sequence[float]) -> str:
     return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
-
-
-def _unit(numbers: Sequence[float]) -> list[float]:
-    length = math.sqrt(sum(one * one for one in numbers)) or 1.0
-    return [one / length for one in numbers]

@@ -1,11 +1,11 @@
 """The Ray Serve application: `serve run configs/serve.yaml` builds it by this file's `build`."""
 
+from pathlib import Path
 from typing import Any
 
 from xlnu import config, machine
 from xlnu.errors import UserError
 from xlnu.serve import keys
-from xlnu.serve.reading import folder_of
 from xlnu.serve.settings import ServeConfig
 
 NAME = "xlnu"
@@ -17,6 +17,12 @@ CHECK_EVERY, CHECK_WAIT = 5.0, 30.0
 def build(args: dict[str, Any]) -> Any:
     """`args`: the keys of ServeConfig."""
     return application(config.of(ServeConfig, args, "args"))
+
+
+def folder_of(folder: str) -> str:
+    """Absolute, if it is one here: replicas are started elsewhere."""
+    place = Path(folder).expanduser()
+    return str(place.resolve()) if place.is_dir() else folder
 
 
 def check(given: ServeConfig) -> None:
@@ -44,7 +50,9 @@ def application(given: ServeConfig, kind: Any = None) -> Any:
         made = held.options(name=f"model_{name}", **_options(given))
         handles.append(made.bind(settings))
     hashes = given.api.keys | keys.from_environment()
-    about = ingress.IngressSettings(list(given.models), given.limits, hashes, given.api.texts_in_log)
+    about = ingress.IngressSettings(
+        list(given.models), given.limits, hashes, given.api.texts_in_log, wakes=given.replicas.least == 0
+    )
     api = ingress.deployment().options(
         name=INGRESS,
         num_replicas=given.api.replicas,

@@ -32,7 +32,7 @@ class Asking:
     def __init__(self, handles: Mapping[str, Any], measures: Measures) -> None:
         self.handles, self.measures = handles, measures
         self._known: dict[str, Identity] = {}
-        self._languages: dict[str, tuple[Language, ...]] = {}
+        self._languages: dict[tuple[str, str], tuple[Language, ...]] = {}  # by name and version
 
     async def ask(self, name: str, examples: Sequence[Example], want: Want, until: float) -> Told:
         """`until`: by the clock of time.monotonic."""
@@ -55,9 +55,11 @@ class Asking:
         return self._known[name]
 
     async def languages(self, name: str, until: float) -> tuple[Language, ...]:
-        if name not in self._languages:
-            self._languages[name] = await self._alive(name, until, "languages")
-        return self._languages[name]
+        identity = self._known[name] = await self._alive(name, until, "identify")
+        key = (name, identity.version)
+        if key not in self._languages:
+            self._languages[key] = await self._alive(name, until, "languages")
+        return self._languages[key]
 
     async def ready(self, name: str) -> bool:
         try:

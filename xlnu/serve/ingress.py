@@ -18,6 +18,7 @@ class IngressSettings:
     limits: LimitsConfig
     hashes: Mapping[str, str]
     texts_in_log: bool
+    wakes: bool  # replicas are started when somebody asks
 
 
 class Ingress:
@@ -26,7 +27,7 @@ class Ingress:
         measures = Measures()
         by_name = dict(zip(settings.models, handles, strict=True))
         asking = Asking(by_name, measures)
-        api = Api(asking, settings.models, settings.limits, settings.hashes, settings.texts_in_log)
+        api = Api(asking, settings.models, settings.limits, settings.hashes, settings.texts_in_log, settings.wakes)
         self.made = app_of(api, measures)
 
     def __serve_build_asgi_app__(self) -> Any:

@@ -21,7 +21,7 @@ from xlnu.config import section, setting
 from xlnu.errors import Halt, UserError
 from xlnu.run import FolderConfig, Run, print_out
 from xlnu.serve import again, detector, keys
-from xlnu.serve.app import NAME, application, check
+from xlnu.serve.app import NAME, application, check, folder_of
 from xlnu.serve.manifest import KubeConfig, rayservice, serve_file
 from xlnu.serve.settings import LOOPBACK, ServeConfig
 
@@ -72,6 +72,7 @@ def work(config: ServeJobConfig, run: Run) -> None:
         return
     from xlnu.stack import artefact
 
+    config.models = {name: folder_of(folder) for name, folder in config.models.items()}
     for folder in config.models.values():
         artefact.parts(folder)  # a replica would say the same, but to its log
     detector.opened(config.detect)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -202,9 +201,3 @@ def _languages(predictor: Predictor) -> list[Language]:
         return [one for one in all_languages() if framing is None or framing.code(one)]
     known = [one for one in all_languages() if framing.code(one)]
     return known + [declare(code, code) for code in sorted(framing.known) if is_private(code)]
-
-
-def folder_of(folder: str) -> str:
-    """Absolute, if it is one here: replicas are started elsewhere."""
-    place = Path(folder).expanduser()
-    return str(place.resolve()) if place.is_dir() else folder
