@@ -1,4 +1,5 @@
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from xlnu.progress import Display
 from xlnu.tiny.build import Built, TinyConfig, build
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before Ray is imported anywhere: nothing of ours calls home
+# and nobody else on this machine can tell it what to do, nor does it write a token into anybody's home
+os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 os.environ |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # before Ray's workers inherit them
 TOP = Path(__file__).parents[1]
 

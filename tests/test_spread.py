@@ -3,6 +3,8 @@
 import functools
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -122,3 +124,37 @@ def _refuse(why: str) -> None:
 def test_a_function_called_elsewhere_halts_here() -> None:
     with pytest.raises(UserError, match=r"^not a model$"):
         call(_refuse, "not a model", display=Display())
+
+
+OWN = """
+import sys
+from xlnu import spread
+from xlnu.progress import Display
+spread.connect(Display())
+import ray
+print(ray.get_runtime_context().gcs_address, flush=True)
+sys.stdin.read()
+"""
+STRANGER = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False); print('in')"
+
+
+def test_nobody_else_gets_into_a_ray_of_ones_own() -> None:
+    """Ray listens where the whole network can reach it, and runs what it is given."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    own = subprocess.Popen(
+        [sys.executable, "-c", OWN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, env=bare,
+    )  # fmt: skip
+    assert own.stdout is not None
+    try:
+        address = own.stdout.readline().strip()
+        for asked in ({"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}):
+            done = subprocess.run(
+                [sys.executable, "-c", STRANGER, address], capture_output=True, text=True, check=False,
+                env={**bare, **asked}, timeout=120,
+            )  # fmt: skip
+            assert (done.returncode != 0, done.stdout) == (True, "")
+            assert "Failed to connect" in done.stderr
+    finally:
+        _, said = own.communicate("")
+    assert said == "", "and nothing is said of it"

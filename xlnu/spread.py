@@ -12,8 +12,10 @@ every CPU while another waits for one hang without a word.
 import logging
 import os
 import re
+import secrets
 import signal
 import socket
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -61,6 +63,8 @@ class Placed:
 
 def connect(display: Display) -> None:
     """To the cluster of RAY_ADDRESS (as `ray job submit` sets it), else to one of this process's own."""
+    if not os.environ.get("RAY_ADDRESS"):
+        on_its_own()
     import ray
 
     if ray.is_initialized():
@@ -85,8 +89,7 @@ def _init(display: Display) -> None:
         except (ValueError, OSError, RuntimeError) as error:  # ConnectionError and Ray's own among them
             raise UserError(f"RAY_ADDRESS: {address}: no cluster answers there: {first_line(error)}") from None
         return
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # actors may be restarted here; each says so at length
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # nobody else is on it; and it is said at length, too
+    quietly()
     ray.init(
         address="local",
         num_cpus=machine.cores() + 1,  # one for Ray's own tasks while actors hold the others
@@ -94,6 +97,21 @@ def _init(display: Display) -> None:
         log_to_driver=False,
         logging_level=logging.ERROR,
     )
+
+
+def on_its_own() -> None:
+    """The environment of a Ray that only this process uses, before it is imported: it reads it then. Ray listens on
+    every address of the machine, and does what it is told by whoever has its token: here one that nobody else can
+    have. Left to itself, Ray would write one into the user's home, which changes how their other clusters behave.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if "RAY_AUTH_MODE" not in os.environ and "ray" not in sys.modules:
+        os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(32)
+
+
+def quietly() -> None:
+    """After Ray is imported: what it says of its level, it then says to the logs of others."""
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # actors may be restarted here; each says so at length
 
 
 def place(pool: PoolConfig) -> Placed:

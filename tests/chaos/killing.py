@@ -19,7 +19,7 @@ def cluster() -> Iterator[dict[str, str]]:
     """A Ray that outlives the drivers, as a cluster does; in a folder of its own, for sockets need short names."""
     ray = str(Path(sys.executable).with_name("ray"))
     with tempfile.TemporaryDirectory(prefix="ray") as folder:
-        environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+        environment = dict(os.environ)
         # what a killed compiler of extensions leaves behind: who waits for it waits for ever
         environment["TORCH_EXTENSIONS_DIR"] = f"{folder}/extensions"
         lock = Path(folder, "extensions", "deepspeed_shm_comm", "lock")

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from tests.serve.load import Load
-from tests.serve.serving import CODES, LABELS, SENTENCES, TOP, Server, free_port, made
+from tests.serve.serving import CODES, LABELS, SENTENCES, TOP, Server, free_port, made, serving
 from tests.stack.stacks import alone
 from xlnu.stack.predict import Predictor
 from xlnu.tiny.build import Built
@@ -51,9 +51,8 @@ def two(tiny: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple
     """A server with two replicas of one model."""
     place = made(tiny, tmp_path_factory.mktemp("stack"), "topic", labels=LABELS)
     settings = ("replicas.least=2", "replicas.most=2", "replicas.threads=1", "api.replicas=2", "limits.wait=600")
-    server = Server(tmp_path_factory.mktemp("served"), f"model={place}", *settings)
-    yield server, place
-    assert server.stop() == 0
+    with serving(tmp_path_factory.mktemp("served"), f"model={place}", *settings) as server:
+        yield server, place
 
 
 @pytest.mark.timeout(1800)
@@ -113,8 +112,7 @@ def test_what_cannot_be_computed_fails_alone(tiny: Built, tmp_path: Path) -> Non
     place = made(tiny, tmp_path, "topic", labels=LABELS, llm=llm, length=200, separator=" ", special=False)
     with pytest.raises(RuntimeError, match="expanded size"):
         Predictor.open(str(place)).read([[LONG]], ["eng_Latn"])
-    server = Server(tmp_path / "run", f"model={place}", "replicas.threads=1")
-    try:
+    with serving(tmp_path / "run", f"model={place}", "replicas.threads=1") as server:
         poison = {"input": LONG, "language": "en"}
         good = [{"input": text, "language": code} for text, code in zip(SENTENCES[:3], CODES, strict=False)] * 8
         with concurrent.futures.ThreadPoolExecutor(32) as pool:
@@ -126,17 +124,15 @@ def test_what_cannot_be_computed_fails_alone(tiny: Built, tmp_path: Path) -> Non
         assert (statuses[bad[0]], error["code"]) == (500, "not_computable")
         assert "horse" not in error["message"]
         assert server.http.get("/readyz").status_code == 200
-    finally:
-        assert server.stop() == 0
 
 
 def test_stopping_answers_what_is_in_hand(tiny: Built, tmp_path: Path) -> None:
     place = made(tiny, tmp_path, "topic", labels=LABELS)
-    server = Server(
-        tmp_path / "run", f"model={place}", "replicas.threads=1", "limits.wait=600", "limits.deadline=90"
-    )
-    heavy = {"input": [LONG] * 250, "language": "en"}
-    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+    heavy, patient = {"input": [LONG] * 250, "language": "en"}, ("limits.wait=600", "limits.deadline=90")
+    with (
+        serving(tmp_path / "run", f"model={place}", "replicas.threads=1", *patient) as server,
+        concurrent.futures.ThreadPoolExecutor(24) as pool,
+    ):
         asked = [pool.submit(server.ask, "classify", **heavy) for _ in range(24)]
         until(lambda: sum(one.done() for one in asked) > 2)
         assert sum(one.done() for one in asked) < 20, "else the test shows little"
@@ -158,11 +154,8 @@ def server_processes(server: Server) -> Iterator[int]:
 
 def test_too_much_is_refused_at_once_and_the_rest_answered(tiny: Built, tmp_path: Path) -> None:
     place = made(tiny, tmp_path, "topic", labels=LABELS)
-    server = Server(
-        tmp_path / "run", f"model={place}", "replicas.threads=1", "limits.wait=0.05", "limits.deadline=30"
-    )
-    heavy = {"input": [LONG] * 250, "language": "en"}
-    try:
+    heavy, small = {"input": [LONG] * 250, "language": "en"}, ("limits.wait=0.05", "limits.deadline=30")
+    with serving(tmp_path / "run", f"model={place}", "replicas.threads=1", *small) as server:
         with concurrent.futures.ThreadPoolExecutor(40) as pool:
             got = [one.result() for one in [pool.submit(server.ask, "classify", **heavy) for _ in range(40)]]
         refused = [one for one in got if one.status_code == 429]
@@ -171,8 +164,6 @@ def test_too_much_is_refused_at_once_and_the_rest_answered(tiny: Built, tmp_path
             assert int(one.headers["retry-after"]) >= 1
             assert one.json()["error"]["code"] == "overloaded"
         assert server.data("classify", input=SENTENCES[0], language="en")
-    finally:
-        assert server.stop() == 0
 
 
 # Serves the first stack, and at a line on its stdin the second, by the same names, as `serve deploy` does.
@@ -238,12 +229,9 @@ def test_a_new_version_takes_over_without_a_failed_request(tiny: Built, tmp_path
 def test_load_brings_up_another_replica(tiny: Built, tmp_path: Path) -> None:
     place = made(tiny, tmp_path, "topic", labels=LABELS)
     scale = ("replicas.least=1", "replicas.most=2", "replicas.requests=2", "replicas.up_after=1")
-    server = Server(tmp_path / "run", f"model={place}", "replicas.threads=1", *scale)
-    try:
+    with serving(tmp_path / "run", f"model={place}", "replicas.threads=1", *scale) as server:
         assert len(server.replicas("model_topic")) == 1
         with Load(server.address, "classify", bodies(place), clients=12) as load:
             until(lambda: len(server.replicas("model_topic")) == 2)
         assert set(load.tally.answers) == {"200"}
         assert load.tally.wrong == 0
-    finally:
-        assert server.stop() == 0

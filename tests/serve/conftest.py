@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser import browser
-from tests.serve.serving import STACKS, Server, made
+from tests.serve.serving import STACKS, Server, made, serving
 from xlnu.tiny.build import Built
 
 __all__ = ["browser"]
@@ -20,8 +20,6 @@ def stacks(tiny: Built, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
 def served(stacks: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests that leave it as it was."""
     models = ", ".join(f"{name}: {place}" for name, place in stacks.items())
-    server = Server(
-        tmp_path_factory.mktemp("served"), f"models={{{models}}}", "replicas.threads=1", "api.texts_in_log=true"
-    )
-    yield server
-    assert server.stop() == 0
+    settings = (f"models={{{models}}}", "replicas.threads=1", "api.texts_in_log=true")
+    with serving(tmp_path_factory.mktemp("served"), *settings) as server:
+        yield server

@@ -1,5 +1,6 @@
 """A server as its users start one: by its job, in a process of its own, asked by HTTP."""
 
+import contextlib
 import os
 import re
 import signal
@@ -69,7 +70,10 @@ class Server:
         self._reading.start()
         assert self.process.stdout is not None
         self.printed = [self.process.stdout.readline().rstrip("\n") for _ in range(2)]
-        assert self.printed[0] == self.address, "".join(self.said)[-3000:]
+        if self.printed[0] != self.address:
+            self.process.terminate()
+            self.process.wait(60)
+            raise AssertionError("".join(self.said)[-3000:])
         self.http = httpx.Client(base_url=self.address, timeout=60)
 
     def _read(self) -> None:
@@ -96,6 +100,8 @@ class Server:
         return Path(next(one[0] for one in found if one))
 
     def stop(self) -> int:
+        if self.process.returncode is not None:
+            return self.process.returncode
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(120)
         self._reading.join(10)
@@ -104,6 +110,17 @@ class Server:
             assert stream is not None
             stream.close()
         return status
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *settings: str, **environment: str) -> Iterator[Server]:
+    """A server that goes when the block ends, and ends well."""
+    server = Server(folder, *settings, **environment)
+    try:
+        yield server
+    finally:
+        status = server.stop()
+    assert status == 0
 
 
 def _below(top: int) -> Iterator[int]:

@@ -10,7 +10,7 @@ import httpx
 import openai
 import pytest
 
-from tests.serve.serving import LABELS, SENTENCES, STACKS, Server
+from tests.serve.serving import LABELS, SENTENCES, STACKS, Server, serving
 from xlnu.serve.keys import hashed
 
 KEY, OTHER = "a-key-that-only-tests-know", "another-key-of-the-environment"
@@ -20,14 +20,14 @@ TEXT = SENTENCES[0]
 @pytest.fixture(scope="module")
 def guarded(stacks: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that asks for keys, tells languages by itself, and has small limits."""
-    server = Server(
-        tmp_path_factory.mktemp("guarded"), f"model={stacks['topic']}", f"api.keys={{team: {hashed(KEY)}}}",
-        "detect=tests.serve.telling:Telling", "limits.body=5000", "limits.texts=4", "limits.characters=100",
-        "limits.choices=3", "limits.deadline=20", "replicas.threads=1", XLNU_API_KEYS=OTHER,
+    settings = (
+        f"model={stacks['topic']}", f"api.keys={{team: {hashed(KEY)}}}", "detect=tests.serve.telling:Telling",
+        "limits.body=5000", "limits.texts=4", "limits.characters=100", "limits.choices=3", "limits.deadline=20",
+        "replicas.threads=1",
     )  # fmt: skip
-    server.http.headers["Authorization"] = f"Bearer {KEY}"
-    yield server
-    assert server.stop() == 0
+    with serving(tmp_path_factory.mktemp("guarded"), *settings, XLNU_API_KEYS=OTHER) as server:
+        server.http.headers["Authorization"] = f"Bearer {KEY}"
+        yield server
 
 
 def refused(got: httpx.Response, status: int, code: str) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Our server with its batches put together by `@serve.batch`: `python -m xlnu.bench.rays_batches DIR PORT`."""
 
 import asyncio
-import os
 import signal
 import sys
 import threading
@@ -41,7 +40,6 @@ class RaysReplica(Replica):
 
 
 def main(folder: str, port: str) -> None:
-    os.environ["RAY_AUTH_MODE"] = "disabled"
     ray.init(num_cpus=machine.cores() + 4, include_dashboard=False, log_to_driver=False)
     serve.start(http_options={"host": "127.0.0.1", "port": int(port)})
     serve.run(application(ServeConfig(models={"model": folder}), RaysReplica), name=NAME, route_prefix="/")

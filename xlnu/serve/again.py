@@ -13,7 +13,6 @@ from starlette.middleware import Middleware
 from xlnu.serve.outer import App, Message, Receive, Scope, Send, refuse
 from xlnu.serve.refused import Refusal
 
-VARIABLE, HERE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "xlnu.serve.again:middlewares"
 LIVES, PAUSE = 3, 0.5  # seconds in which Ray notices a death
 KEPT = 8_000_000  # bytes of a body; what is longer is not kept for a second time
 

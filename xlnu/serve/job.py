@@ -16,14 +16,14 @@ from typing import Any
 
 import yaml
 
-from xlnu import machine
+from xlnu import machine, spread
 from xlnu.config import section, setting
 from xlnu.errors import Halt, UserError
 from xlnu.run import FolderConfig, Run, print_out
-from xlnu.serve import again, detector, keys
+from xlnu.serve import detector, keys
 from xlnu.serve.app import NAME, application, check, folder_of
 from xlnu.serve.manifest import KubeConfig, rayservice, serve_file
-from xlnu.serve.settings import LOOPBACK, ServeConfig
+from xlnu.serve.settings import AGAIN, LOOPBACK, ServeConfig
 
 
 @dataclass
@@ -152,17 +152,15 @@ def curl(config: ServeJobConfig) -> str:
 
 @contextlib.contextmanager
 def _ray(config: ServeJobConfig, run: Run) -> Iterator[None]:
-    import ray
-
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if os.environ.get("RAY_ADDRESS"):
-        from xlnu import spread
-
         spread.connect(run.display)
+        import ray
     else:
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-        os.environ.setdefault(again.VARIABLE, again.HERE)
+        os.environ |= AGAIN
+        spread.on_its_own()
+        import ray
+
+        spread.quietly()
         # what replicas claim is theirs twice over, for an update starts the new beside the old
         claimed = 2 * config.replicas.most * len(config.models) * config.replicas.cpus
         ray.init(

@@ -8,10 +8,9 @@ import yaml
 
 from xlnu import __version__
 from xlnu.config import setting
-from xlnu.serve import again
 from xlnu.serve.app import NAME
 from xlnu.serve.keys import ENVIRONMENT
-from xlnu.serve.settings import ServeConfig
+from xlnu.serve.settings import AGAIN, ServeConfig
 
 RAY = "2.60.0"  # constraints.txt's
 EVERYWHERE = "0.0.0.0"  # inside a pod; what reaches it is the service's matter, and keys are asked for
@@ -112,7 +111,7 @@ def _pod(
         "env": [
             key,
             {"name": "RAY_USAGE_STATS_ENABLED", "value": "0"},
-            {"name": again.VARIABLE, "value": again.HERE},
+            *({"name": name, "value": value} for name, value in AGAIN.items()),
         ],
     }
     pod: dict[str, Any] = {"containers": [container]}
