@@ -34,6 +34,7 @@ def test_a_plan_measures_nothing(tmp_path: Path) -> None:
         "startup",
         "translation",
         "scoring",
+        "serving",
         "training",
         "stacking",
     }
