@@ -43,7 +43,7 @@ class Asking:
                 self.measures.retried(name)
                 continue
             if isinstance(found, Refusal):
-                raise _of(found)
+                raise Refused(found)
             self._known[name] = found.identity
             return Told(found.identity, found.said)
         raise Refused(503, "replica_died", f"{LIVES} replicas died of this request, or beside it", retry_after=5)
@@ -104,9 +104,3 @@ class Asking:
 
 def _late() -> Refused:
     return Refused(504, "deadline", "the time of this request is up", retry_after=1)
-
-
-def _of(refusal: Refusal) -> Refused:
-    raised = Refused(refusal.status, refusal.code, refusal.message)
-    raised.refusal = refusal
-    return raised

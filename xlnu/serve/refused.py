@@ -35,7 +35,8 @@ class Refused(Exception):
     """Raised where it is found out, within a process; between processes the refusal goes as a value."""
 
     def __init__(self, *about: Any, **more: Any) -> None:
-        self.refusal = Refusal(*about, **more)
+        """What a refusal is made of, or one that another process made."""
+        self.refusal = about[0] if isinstance(about[0], Refusal) else Refusal(*about, **more)
         super().__init__(self.refusal.message)
 
 
