@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +18,13 @@ import httpx
 import pytest
 
 from tests.serve.load import Load
-from tests.serve.serving import CODES, LABELS, SENTENCES, TOP, Server, free_port, made, serving
+from tests.serve.serving import CODES, LABELS, SENTENCES, TOP, Server, free_port, made, serving, until
 from tests.stack.stacks import alone
 from xlnu.stack.predict import Predictor
 from xlnu.tiny.build import Built
 
 KILLS = int(os.environ.get("XLNU_KILLS", "2"))
 LONG = "the boy sees the old horse near the river and the man eats a plum " * 12
-
-
-def until(true: Callable[[], Any], seconds: float = 120) -> Any:
-    end, wait = time.monotonic() + seconds, threading.Event()
-    while not (found := true()):
-        assert time.monotonic() < end
-        wait.wait(0.2)
-    return found
 
 
 def bodies(place: Path) -> list[tuple[dict[str, Any], str]]:
@@ -140,6 +132,33 @@ def test_stopping_answers_what_is_in_hand(tiny: Built, tmp_path: Path) -> None:
         for one in asked:
             assert one.result().status_code == 200
     assert not list(server_processes(server))
+
+
+@pytest.mark.timeout(600)
+def test_what_every_replica_dies_of_is_given_up(tiny: Built, tmp_path: Path) -> None:
+    place = made(tiny, tmp_path, "topic", labels=LABELS)
+    limits = ("limits.deadline=400", "limits.wait=400")
+    with serving(tmp_path / "served", f"model={place}", "replicas.threads=1", *limits) as server:
+        asked: list[httpx.Response] = []
+
+        def ask() -> None:
+            body = {"input": [LONG * 8] * 250, "language": "eng_Latn"}
+            asked.append(httpx.post(f"{server.address}/v1/classify", json=body, timeout=400))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        deaths = 0
+        while asking.is_alive():
+            if server.http.get("/readyz").status_code == 200:
+                asking.join(0.5)
+                for pid in server.replicas("model_topic"):
+                    os.kill(pid, signal.SIGKILL)
+                    deaths += 1
+            asking.join(0.2)
+        assert (asked[0].status_code, deaths) == (503, 3), asked[0].text
+        assert asked[0].json()["error"]["code"] == "replica_died"
+        assert asked[0].headers["retry-after"] == "5"
+        until(lambda: server.ask("classify", input="the man eats.", language="eng_Latn").status_code == 200)
 
 
 def server_processes(server: Server) -> Iterator[int]:

@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,15 @@ def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
+
+
+def until(true: Callable[[], Any], seconds: float = 120) -> Any:
+    """What it says, once that is anything."""
+    end, wait = time.monotonic() + seconds, threading.Event()
+    while not (found := true()):
+        assert time.monotonic() < end
+        wait.wait(0.2)
+    return found
 
 
 class Server:

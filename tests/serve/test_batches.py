@@ -156,15 +156,39 @@ def test_what_is_no_tokens_yet_counts_too() -> None:
     assert one.door.characters_a_second > 1000
 
 
+@pytest.mark.parametrize(
+    ("empty_pass", "expected"),
+    [
+        (1000.0, ["aa", "bb", "cccc", "d" * 8]),  # as a GPU has it: a pass costs more than any padding
+        (6.0, ["aa", "bb", "cccc"]),
+        (0.0, ["aa", "bb"]),
+    ],
+)
+def test_a_batch_grows_by_what_pays(empty_pass: float, expected: list[str]) -> None:
+    one = Computed()
+    one.batches.empty_pass = empty_pass
+    asyncio.run(one.behind("aa", "d" * 8, "cccc", "bb"))
+    assert sorted(one.seen[0], key=len) == expected
+
+
 def test_a_full_batch_tells_how_fast_all_are() -> None:
-    one = Computed(at_once=10)
+    one = Computed()
     one.batches.speed = 1000.0
-    one.batches._timed(Size(1, 1, 1), 0.01)
+    one.batches._timed(Size(1, 1, 1), 0.01, full=False)
     assert one.batches.speed == 1000.0, "one token alone is slower, and says nothing"
-    one.batches._timed(Size(1, 10, 10), 0.1)
+    one.batches._timed(Size(1, 10, 10), 0.1, full=True)
     assert one.batches.speed < 1000.0
-    one.batches._timed(Size(1, 1, 1), 1e-6)
+    one.batches._timed(Size(1, 1, 1), 1e-6, full=False)
     assert one.batches.speed > 1000.0
+
+
+def test_what_did_not_fit_makes_a_batch_a_full_one() -> None:
+    one = Computed(at_once=4)
+    one.batches.speed = 1e9
+    asyncio.run(one.behind("aaaa"))
+    assert one.batches.speed == 1e9
+    asyncio.run(one.behind("aaaa", "bbbb"))
+    assert one.batches.speed < 1e9
 
 
 def test_each_batch_is_told_of() -> None:

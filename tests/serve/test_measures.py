@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as families
 
-from tests.serve.serving import SENTENCES, TOP, Server, free_port
+from tests.serve.serving import SENTENCES, TOP, Server, free_port, until
 from xlnu.serve.dashboard import PANELS, dashboard
 
 FILE = TOP / "cluster" / "grafana" / "serving.json"
-
-
-def until(true: Callable[[], Any], seconds: float = 60) -> Any:
-    import threading
-    import time
-
-    end, wait = time.monotonic() + seconds, threading.Event()
-    while not (found := true()):
-        assert time.monotonic() < end
-        wait.wait(0.5)
-    return found
 
 
 def samples(server: Server) -> dict[str, list[tuple[dict[str, str], float]]]:

@@ -1,8 +1,9 @@
 """A load generator of few parts, in a process of its own: `python -m xlnu.bench.load PORT PATH FILE ...` asks a
 server for some seconds and prints what came of it. FILE holds a body a line, in JSON.
 
-With `clients`, so many ask one after another, each when it has its answer: what the server can do. With `rate`, so
-many requests a second come whatever becomes of the others: what is left of that when they are too many.
+With `clients`, so many ask one after another, each when it has its answer, and later where it is told to come
+again: what the server can do. With `rate`, so many requests a second come whatever becomes of the others: what is
+left of that when they are too many.
 """
 
 import asyncio
@@ -36,7 +37,8 @@ class _Connection:
         self.port, self.path = port, path
         self.reader: asyncio.StreamReader | None = None
 
-    async def ask(self, body: bytes) -> int:
+    async def ask(self, body: bytes) -> tuple[int, float]:
+        """The status, and after how many seconds to come again."""
         if self.reader is None:
             self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
         head = (
@@ -45,11 +47,11 @@ class _Connection:
         )
         self.writer.write(head.encode() + body)
         first, *headers = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        (length,) = [line.split(":")[1] for line in headers if line.lower().startswith("content-length:")]
-        await self.reader.readexactly(int(length))
-        if any(line.lower() == "connection: close" for line in headers):
+        said = dict(line.lower().split(": ", 1) for line in headers if line)
+        await self.reader.readexactly(int(said["content-length"]))
+        if said.get("connection") == "close":
             self.close()
-        return int(first.split()[1])
+        return int(first.split()[1]), float(said.get("retry-after", 0))
 
     def close(self) -> None:
         if self.reader is not None:
@@ -64,11 +66,12 @@ async def clients(port: int, path: str, bodies: list[bytes], number: int, second
     async def one(seed: int) -> None:
         drawn, connection = random.Random(seed), _Connection(port, path)
         while (start := time.perf_counter()) - begun < seconds:
-            status = await connection.ask(drawn.choice(bodies))
+            status, later = await connection.ask(drawn.choice(bodies))
             end = time.perf_counter()
             statuses[str(status)] += 1
             if status == 200:
                 times.append(end - start)
+            await asyncio.sleep(later * (0.5 + drawn.random()))
         connection.close()
 
     await asyncio.gather(*(one(seed) for seed in range(number)))
@@ -86,7 +89,7 @@ async def rate(port: int, path: str, bodies: list[bytes], a_second: float, secon
         connection = free.pop() if free else _Connection(port, path)
         start = time.perf_counter()
         try:
-            status = str(await connection.ask(body))
+            status = str((await connection.ask(body))[0])
         except (OSError, asyncio.IncompleteReadError) as error:
             status = type(error).__name__
             connection.close()

@@ -1,24 +1,16 @@
-"""For the proxies of Ray Serve: a request whose API process died is given to another, and no client knows.
+"""In Ray Serve's proxies: a request whose API process died is given to another, and no client knows.
 
-Ray would answer 500 without a word. It takes this from the environment of the node, as the job and the manifest set
-it: RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=xlnu.serve.again:middlewares. Nothing that is asked here changes
-anything, so it may be asked twice.
+Ray would answer 500 without a word. Nothing that is asked here changes anything, so it may be asked twice.
 """
 
 import asyncio
 from typing import Any
-
-from starlette.middleware import Middleware
 
 from xlnu.serve.outer import App, Message, Receive, Scope, Send, refuse
 from xlnu.serve.refused import Refusal
 
 LIVES, PAUSE = 3, 0.5  # seconds in which Ray notices a death
 KEPT = 8_000_000  # bytes of a body; what is longer is not kept for a second time
-
-
-def middlewares() -> list[Middleware]:
-    return [Middleware(Again)]
 
 
 class Again:

@@ -224,7 +224,7 @@ def app_of(api: Api, measures: Measures) -> Any:
         description="A model that classifies, chooses and embeds in every language that its encoder reads.",
     )  # fmt: skip
 
-    def admit(request: Request) -> None:
+    async def admit(request: Request) -> None:  # not `def`: that would be run in a thread, at 1 ms a request
         api.admit(request)
 
     locks = (
@@ -306,7 +306,7 @@ def app_of(api: Api, measures: Measures) -> Any:
         found.headers.update(error.headers or {})
         return found
 
-    return Outer(app, measures, api.limits.body)
+    return Outer(app, measures, api.limits.body, api.limits.wait)
 
 
 def _response(refusal: Refusal) -> Response:

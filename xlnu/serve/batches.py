@@ -1,4 +1,9 @@
-"""Work for one thread, put together when the thread is free: who waits longest, and who fits best beside it.
+"""Work for one thread, put together when the thread is free: who waits longest, and those beside it with whom most
+tokens are computed a second.
+
+A pass costs something, however little is in it; so a batch grows. Padding costs as tokens do; so it does not grow
+by texts of another length. On two cores a model of 1.6 billion weights is as fast with 90 tokens as with 500: when
+they were filled whatever waited, 29 % of its batches was padding, and it read 3.8 texts a second in place of 5.
 
 Ray's own `@serve.batch` closes a batch some milliseconds after its first request came, whether or not the last
 batch is done. Behind a busy model its batches stay as small as what arrives in these milliseconds, and are put
@@ -65,6 +70,7 @@ class Batches(Generic[T, R]):
         done: Callable[[Done], None] = lambda _: None,
     ) -> None:
         self.work, self.size, self.at_once, self.done = work, size, at_once, done
+        self.empty_pass = float(at_once)  # what a pass costs before anything is in it, in tokens
         self.thread = ThreadPoolExecutor(1, "model")
         self.waiting: list[_Waiting[T, R]] = []
         self.speed = 1000.0  # tokens a second of a full batch; the first one tells
@@ -100,40 +106,48 @@ class Batches(Generic[T, R]):
         while some := self._next():
             size = functools.reduce(Size.beside, (one.size for one in some))
             self.begun, self._now = time.monotonic(), size.tokens
-            waited = [self.begun - one.since for one in some]
+            waited, full = [self.begun - one.since for one in some], bool(self.waiting)
             results = await loop.run_in_executor(self.thread, self._computed, [one.item for one in some])
             seconds = time.monotonic() - self.begun
             self.begun = None
-            self._timed(size, seconds)
+            self._timed(size, seconds, full)
             for one, result in zip(some, results, strict=True):
                 if not one.future.done():
                     one.future.set_result(result)
             self.done(Done(size, len(some), seconds, waited))
         self._task = None
 
-    def _timed(self, size: Size, seconds: float) -> None:
-        """A batch of one is slower a token than a full one, and says nothing of how fast many are."""
+    def _timed(self, size: Size, seconds: float, full: bool) -> None:
+        """A batch that took all there was may be of one text, and slow: it says nothing of how fast many are."""
         speed = size.tokens / max(seconds, 1e-6)
-        if speed > self.speed or size.area > self.at_once / 2:
+        if speed > self.speed or full:
             self.speed += 0.3 * (speed - self.speed)
 
     def _next(self) -> list[_Waiting[T, R]]:
-        """The one that waits longest, and beside it those nearest to it in length, as many as fit."""
+        """The one that waits longest, and beside it those nearest to it in length, as many as pay."""
         self.waiting = [one for one in self.waiting if not one.future.done()]
         if not self.waiting:
             return []
         first = self.waiting[0]
         some, size = [first], first.size
+        count, most = 1, self._worth(size)
         if not first.alone:
             others = [one for one in self.waiting[1:] if not one.alone]
             for one in sorted(others, key=lambda one: abs(one.size.width - first.size.width)):
-                together = size.beside(one.size)
-                if together.area > self.at_once:
+                size = size.beside(one.size)
+                if size.area > self.at_once:
                     break
-                some, size = [*some, one], together
+                some.append(one)
+                if self._worth(size) >= most:
+                    count, most = len(some), self._worth(size)
+        some = some[:count]
         taken = set(map(id, some))
         self.waiting = [one for one in self.waiting if id(one) not in taken]
         return some
+
+    def _worth(self, size: Size) -> float:
+        """The share of a pass that is tokens."""
+        return size.tokens / (self.empty_pass + size.area)
 
     def _computed(self, items: list[T]) -> list[R | Exception]:
         try:

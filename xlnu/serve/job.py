@@ -23,7 +23,7 @@ from xlnu.run import FolderConfig, Run, print_out
 from xlnu.serve import detector, keys
 from xlnu.serve.app import NAME, application, check, folder_of
 from xlnu.serve.manifest import KubeConfig, rayservice, serve_file
-from xlnu.serve.settings import AGAIN, LOOPBACK, ServeConfig
+from xlnu.serve.settings import LOOPBACK, PROXIES, ServeConfig
 
 
 @dataclass
@@ -156,7 +156,7 @@ def _ray(config: ServeJobConfig, run: Run) -> Iterator[None]:
         spread.connect(run.display)
         import ray
     else:
-        os.environ |= AGAIN
+        os.environ |= PROXIES
         spread.on_its_own()
         import ray
 

@@ -10,7 +10,7 @@ from xlnu import __version__
 from xlnu.config import setting
 from xlnu.serve.app import NAME
 from xlnu.serve.keys import ENVIRONMENT
-from xlnu.serve.settings import AGAIN, ServeConfig
+from xlnu.serve.settings import PROXIES, ServeConfig
 
 RAY = "2.60.0"  # constraints.txt's
 EVERYWHERE = "0.0.0.0"  # inside a pod; what reaches it is the service's matter, and keys are asked for
@@ -111,7 +111,7 @@ def _pod(
         "env": [
             key,
             {"name": "RAY_USAGE_STATS_ENABLED", "value": "0"},
-            *({"name": name, "value": value} for name, value in AGAIN.items()),
+            *({"name": name, "value": value} for name, value in PROXIES.items()),
         ],
     }
     pod: dict[str, Any] = {"containers": [container]}

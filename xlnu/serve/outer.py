@@ -22,12 +22,16 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ABOUT = "xlnu"  # in the scope: what the log is to say of a request
 GONE = 499  # as nginx has it, of a client that did not wait
+WAIT = b"x-xlnu-wait"  # seconds that a request may wait, for the proxy that the answer goes through
 HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
 
 
 class Outer:
-    def __init__(self, app: App, measures: Measures, at_most: int) -> None:
+    """`at_most`: bytes of a body. `wait`: seconds that a request may wait."""
+
+    def __init__(self, app: App, measures: Measures, at_most: int, wait: float) -> None:
         self.app, self.measures, self.at_most = app, measures, at_most
+        self.headers = [*HEADERS, (WAIT, str(wait).encode())]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,7 +55,7 @@ class Outer:
             nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *HEADERS]
+                message["headers"] = [*message["headers"], *self.headers]
             else:
                 sent += len(message.get("body", b""))
             await send(message)
@@ -86,5 +90,6 @@ def _id() -> str:
 async def refuse(refusal: Refusal, send: Send) -> None:
     body = json.dumps(refusal.body()).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers += [(name.lower().encode(), value.encode()) for name, value in refusal.headers.items()]
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -23,6 +23,7 @@ from xlnu.serve.reading import Example, Identity, Piece, Prepared, Reading, Said
 from xlnu.serve.refused import Refusal, Refused
 
 STUCK = 300.0  # seconds of one batch after which a replica is replaced: a GPU that hangs never comes back
+TIMES = 3  # that a pass is timed
 WARM = ("a", "the child plays with the ball in the garden. ", "the child plays with the ball in the garden. " * 4)
 
 
@@ -118,14 +119,22 @@ class Replica:
             await self.batches.put(self._canary())
 
     def _warm(self) -> None:
-        """The first passes of every length are slow: no request is to wait for them. The last tells the speed."""
+        """The first passes of every length are slow: no request is to wait for them. Later ones tell the speed."""
         for text in WARM:
             piece = self._canary(text)
             full = Piece(piece.windows * max(1, self.reading.at_once // piece.size.area))
             for one in (piece, full):
-                begun = time.perf_counter()
-                self.reading.compute([one])
-                self.batches.speed = one.size.tokens / (time.perf_counter() - begun)
+                self._timed(one)
+        small = self._canary()
+        seconds, of_small = (min(self._timed(one) for _ in range(TIMES)) for one in (full, small))
+        self.batches.speed = full.size.tokens / seconds
+        each = max(seconds - of_small, 1e-6) / max(1, full.size.area - small.size.area)
+        self.batches.empty_pass = max(0.0, of_small / each - small.size.area)
+
+    def _timed(self, piece: Piece) -> float:
+        begun = time.perf_counter()
+        self.reading.compute([piece])
+        return time.perf_counter() - begun
 
     def _canary(self, text: str = WARM[0]) -> Piece:
         language = self.reading.languages[0].code
