@@ -1,6 +1,8 @@
 """The serving job at its edges: what it refuses before anything starts, and Ray's own way to run the same."""
 
+import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
+import torch
 import yaml
+from safetensors.torch import save_file
 
 from tests.serve.serving import SENTENCES, TOP, free_port, made
 from xlnu.tiny.build import Built
@@ -57,6 +61,52 @@ def test_a_mistake_is_told_in_one_line(
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert said in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_a_model_that_the_stack_is_made_of_and_has_gone_is_named(stack: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(stack, moved)
+    about = json.loads((moved / "config.json").read_text())
+    about["encoder"]["name"] = "/gone/mt"
+    (moved / "config.json").write_text(json.dumps(about))
+    done = run(tmp_path, f"model={moved}", f"port={free_port()}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "encoder: /gone/mt: there is no such folder" in done.stderr.splitlines()[-1]
+
+
+def test_what_keeps_a_replica_from_starting_is_told_in_one_line(stack: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(stack, broken)
+    save_file({"other": torch.zeros(2)}, broken / "model.safetensors")
+    done = run(tmp_path, f"model={broken}", f"port={free_port()}")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("serve: the server did not start: ")
+    assert "model.safetensors" in last
+    assert len(last) < 400, last
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"no weights", "model.safetensors: holds no weights, or not all of them"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+            "is a pointer of git-lfs: run git lfs pull",
+        ),
+        (None, "model.safetensors: holds no weights, or not all of them"),
+    ],
+)
+def test_weights_that_are_not_whole_are_named(
+    content: bytes | None, said: str, stack: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(stack, broken)
+    file = broken / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100] if content is None else content)
+    done = run(tmp_path, f"model={broken}", f"port={free_port()}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr.splitlines()[-1]
 
 
 def test_a_port_that_is_taken_is_named(stack: Path, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ the commit the revision means, never of a path: a model that moved is the same m
 """
 
 import hashlib
-import json
 import math
 import socket
 from collections.abc import Sequence
@@ -72,7 +71,7 @@ def find(key: str, name: str, revision: str = "main") -> Checkpoint:
         whole = any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
         if not whole and not list(folder.rglob("*.ckpt")):
             raise UserError(f"{key}: {name}: the folder holds no model: there is no config.json in it")
-        return Checkpoint(str(folder.absolute()), "", _hash_folder(folder), _licence(folder), _parameters(folder))
+        return Checkpoint(str(folder.absolute()), "", _hash_folder(folder), _licence(folder), parameters(folder))
     if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
         why = "is a file; name the folder" if folder.exists() else "there is no such folder"
         raise UserError(f"{key}: {name}: {why} of a Hugging Face checkpoint")
@@ -92,12 +91,19 @@ def find(key: str, name: str, revision: str = "main") -> Checkpoint:
     return Checkpoint(name, str(info.sha), "", stated or Checkpoint.licence, weights)
 
 
-def _parameters(folder: Path) -> int | None:
+def parameters(folder: Path) -> int | None:
+    """How many; UserError where a file of them is not whole."""
+    from safetensors import SafetensorError, safe_open
+
     total = 0
     for path in folder.glob("*.safetensors"):
-        with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        total += sum(math.prod(about["shape"]) for name, about in header.items() if name != "__metadata__")
+        try:
+            with safe_open(path, "np") as file:
+                total += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+        except SafetensorError as error:
+            said = f"{path}: holds no weights, or not all of them ({first_line(error)}): copy it anew"
+            pointer = path.stat().st_size < 1000 and path.read_bytes().startswith(b"version https://git-lfs")
+            raise UserError(f"{path}: is a pointer of git-lfs: run git lfs pull" if pointer else said) from None
     states = sum(path.stat().st_size for path in folder.rglob("*.ckpt"))  # COMET's: float32
     return total or states // 4 or None
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import threading
@@ -74,7 +75,7 @@ def work(config: ServeJobConfig, run: Run) -> None:
 
     config.models = {name: folder_of(folder) for name, folder in config.models.items()}
     for folder in config.models.values():
-        artefact.parts(folder)  # a replica would say the same, but to its log
+        artefact.complete(folder)  # a replica would say the same, but to its log
     detector.opened(config.detect)
     whole = serve_file(config, config.host, config.port)
     run.put("serve.yaml", _yaml(whole, "serve run"))
@@ -133,12 +134,14 @@ def _host(config: ServeJobConfig, run: Run) -> None:
 
 
 def _why() -> str:
-    """Of what Ray has on the deployments that failed, the end: there the exception stands."""
+    """Of what Ray has on the deployments that failed, the exception, which stands below a traceback."""
     from ray import serve
 
     found = serve.status().applications.get(NAME)
     failed = [one.message for one in found.deployments.values() if "FAILED" in one.status] if found else []
-    return " ".join(" ".join(failed).split())[-1500:]
+    said = "\n".join(failed)
+    raised = re.findall(r"^[\w.]*(?:Error|Exception)(?:: .*)?$", said, re.MULTILINE)
+    return raised[-1] if raised else " ".join(said.split())[-1500:]
 
 
 def curl(config: ServeJobConfig) -> str:

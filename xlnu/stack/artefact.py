@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from xlnu.engines import checkpoint
 from xlnu.errors import UserError, first_line
 from xlnu.languages import all_languages
 from xlnu.stack import parents
@@ -141,6 +142,15 @@ def parts(folder: str) -> dict[str, str]:
         part: f"{about.get('folder') or about['name']} {about.get('revision', '')}".strip()
         for part, about in of.items()
     }
+
+
+def complete(folder: str) -> None:
+    """UserError where a model that a stack is made of is not to be found, or its own weights are not whole."""
+    own = place(folder)
+    checkpoint.parameters(own)
+    config = _config(own)
+    for part in config.parts():
+        parents.folder_of(part, config, own, None)
 
 
 def _numbers(asked: Any, config: StackConfig) -> torch.dtype:
