@@ -12,16 +12,17 @@ from torch import Tensor
 
 from xlnu import machine
 from xlnu.serve.app import NAME, application
-from xlnu.serve.reading import Piece
+from xlnu.serve.reading import size
 from xlnu.serve.replica import Replica, ReplicaSettings
 from xlnu.serve.settings import ServeConfig
 from xlnu.stack.predict import PROCESSORS_TOKENS
+from xlnu.stack.windows import Window
 
 WAIT = 0.01  # seconds that a batch stays open, as Ray's documentation has it in its examples
 
 
-def _tokens(pieces: list[Piece]) -> int:
-    return sum(piece.size.tokens for piece in pieces)
+def _tokens(windows: list[Window]) -> int:
+    return sum(size(one).tokens for one in windows)
 
 
 class RaysReplica(Replica):
@@ -29,14 +30,14 @@ class RaysReplica(Replica):
         super().__init__(settings)
         self.batches.put = self._put  # type: ignore[method-assign]
 
-    async def _put(self, item: Piece, *_: Any, **__: Any) -> list[Tensor]:
-        found: list[Tensor] = await self._batch(item)
+    async def _put(self, item: Window, *_: Any, **__: Any) -> Tensor:
+        found: Tensor = await self._batch(item)
         return found
 
     @serve.batch(max_batch_size=PROCESSORS_TOKENS, batch_wait_timeout_s=WAIT, batch_size_fn=_tokens)
-    async def _batch(self, pieces: list[Piece]) -> list[Any]:
+    async def _batch(self, windows: list[Window]) -> list[Any]:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.batches.thread, self.reading.compute, pieces)
+        return await loop.run_in_executor(self.batches.thread, self.reading.compute, windows)
 
 
 def main(folder: str, port: str) -> None:

@@ -18,6 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+LOOKED_AT = 4096  # of those that wait, the oldest: sorting a hundred thousand takes as long as a pass
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -68,10 +70,11 @@ class Batches(Generic[T, R]):
         size: Callable[[T], Size],
         at_once: int,
         done: Callable[[Done], None] = lambda _: None,
+        thread: ThreadPoolExecutor | None = None,
     ) -> None:
         self.work, self.size, self.at_once, self.done = work, size, at_once, done
         self.empty_pass = float(at_once)  # what a pass costs before anything is in it, in tokens
-        self.thread = ThreadPoolExecutor(1, "model")
+        self.thread = thread or ThreadPoolExecutor(1, "work")
         self.waiting: list[_Waiting[T, R]] = []
         self.speed = 1000.0  # tokens a second of a full batch; the first one tells
         self.begun: float | None = None  # of the batch that is computed now
@@ -132,7 +135,7 @@ class Batches(Generic[T, R]):
         some, size = [first], first.size
         count, most = 1, self._worth(size)
         if not first.alone:
-            others = [one for one in self.waiting[1:] if not one.alone]
+            others = [one for one in self.waiting[1:LOOKED_AT] if not one.alone]
             for one in sorted(others, key=lambda one: abs(one.size.width - first.size.width)):
                 size = size.beside(one.size)
                 if size.area > self.at_once:

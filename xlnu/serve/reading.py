@@ -13,7 +13,6 @@ from xlnu.evaluate.identify import Tells
 from xlnu.languages import Language, UnknownLanguage, all_languages, declare, is_private, resolve
 from xlnu.serve.batches import Size
 from xlnu.serve.refused import wrong
-from xlnu.stack.inputs import batches
 from xlnu.stack.predict import BATCH_TOKENS, Predictor
 from xlnu.stack.windows import Window
 
@@ -57,27 +56,22 @@ class Identity:
         return None if self.task is None else "choose" if self.task == "choice" else "classify"
 
 
-@dataclass(frozen=True)
-class Piece:
-    """Windows that are computed together."""
-
-    windows: tuple[Window, ...]
-
-    @property
-    def size(self) -> Size:
-        counts = [len(one.tokens.ids) for one in self.windows]
-        return Size(len(counts), max(counts), sum(counts))
+def size(window: Window) -> Size:
+    count = len(window.tokens.ids)
+    return Size(1, count, count)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A request that is ready to be computed: its windows in pieces, and which window is whose."""
+    """A request that is ready to be computed: the windows of each of its examples."""
 
     want: Want
     languages: list[tuple[Language, bool]]
     windows: list[list[Window]]
-    pieces: list[Piece]
-    order: list[list[int]]  # of each piece, the numbers of its windows
+
+    @property
+    def flat(self) -> list[Window]:
+        return [one for some in self.windows for one in some]
 
 
 class Reading:
@@ -117,27 +111,15 @@ class Reading:
         languages = [self._language(one) for one in examples]
         reader = self.embedder if want == "embedding" else self.predictor
         windows = reader.windows.of([one.segments for one in examples], [one for one, _ in languages])
-        flat = [one for some in windows for one in some]
-        order = list(batches([len(one.tokens.ids) for one in flat], self.at_once))
-        pieces = [Piece(tuple(flat[i] for i in some)) for some in order]
-        return Prepared(want, languages, windows, pieces, order)
+        return Prepared(want, languages, windows)
 
-    def compute(self, pieces: Sequence[Piece]) -> list[list[Tensor] | Exception]:
-        """For the thread of the model: of each piece the pooled states of its windows."""
-        found = iter(self.predictor.pooled([one for piece in pieces for one in piece.windows]))
-        made: list[list[Tensor] | Exception] = []
-        for piece in pieces:
-            some = [next(found) for _ in piece.windows]
-            finite = all(bool(torch.isfinite(one).all()) for one in some)
-            made.append(some if finite else ArithmeticError("the model's state of this text is not finite"))
-        return made
+    def compute(self, windows: Sequence[Window]) -> list[Tensor | Exception]:
+        """For the thread of the model: the pooled states of each window."""
+        strange = ArithmeticError("the model's state of this text is not finite")
+        return [one if bool(torch.isfinite(one).all()) else strange for one in self.predictor.pooled(windows)]
 
-    def said(self, asked: Prepared, computed: Sequence[Sequence[Tensor]]) -> list[Said]:
-        flat = [torch.empty(0)] * sum(map(len, asked.windows))
-        for some, pooled in zip(asked.order, computed, strict=True):
-            for i, one in zip(some, pooled, strict=True):
-                flat[i] = one
-        rest = iter(flat)
+    def said(self, asked: Prepared, computed: Sequence[Tensor]) -> list[Said]:
+        rest = iter(computed)
         made = []
         for windows, (language, found) in zip(asked.windows, asked.languages, strict=True):
             pooled = [next(rest) for _ in windows]

@@ -19,8 +19,9 @@ from xlnu.serve.batches import Batches, Done
 from xlnu.serve.door import Door
 from xlnu.serve.logged import bare, log
 from xlnu.serve.measures import BatchMeasures
-from xlnu.serve.reading import Example, Identity, Piece, Prepared, Reading, Said, Want
+from xlnu.serve.reading import Example, Identity, Prepared, Reading, Said, Want, size
 from xlnu.serve.refused import Refusal, Refused
+from xlnu.stack.windows import Window
 
 STUCK = 300.0  # seconds of one batch after which a replica is replaced: a GPU that hangs never comes back
 TIMES = 3  # that a pass is timed
@@ -51,22 +52,26 @@ class Replica:
 
         torch.set_num_threads(settings.threads or machine.cores())
         self.settings = settings
-        self.reading = Reading.open(
+        # It alone computes with OpenMP's threads: where two threads of a process have done so, these sleep between
+        # any two operations, and a batch of a small model takes 19 ms in place of 10.
+        model = ThreadPoolExecutor(1, "model")
+        self.reading = model.submit(
+            Reading.open,
             settings.name,
             settings.folder,
             numbers=settings.numbers,
             device="cuda" if settings.gpu else "cpu",
             batch_tokens=settings.batch_tokens,
             detector=detector.opened(settings.detect),
-        )
+        ).result()
         self.measures = BatchMeasures(settings.name)
         self.tokeniser = ThreadPoolExecutor(1, "tokenise")  # of two at once, tokenizers says "Already borrowed"
-        self.batches: Batches[Piece, list[Tensor]] = Batches(
-            self.reading.compute, lambda piece: piece.size, self.reading.at_once, self._done
+        self.batches: Batches[Window, Tensor] = Batches(
+            self.reading.compute, size, self.reading.at_once, self._done, model
         )
         self.door = Door(settings.wait, lambda: self.batches.seconds, lambda: self.batches.speed)
         self._failed = False
-        self._warm()
+        model.submit(self._warm).result()
 
     async def read(self, examples: Sequence[Example], want: Want, alone: bool) -> Read | Refusal:
         try:
@@ -91,13 +96,13 @@ class Replica:
 
         try:
             asked = await asyncio.get_running_loop().run_in_executor(self.tokeniser, prepare)
-            tokens = sum(piece.size.tokens for piece in asked.pieces)
+            tokens = sum(size(one).tokens for one in asked.flat)
             return asked
         finally:
             self.door.leave(characters, tokens)
 
-    async def _computed(self, asked: Prepared, alone: bool) -> list[list[Tensor]]:
-        work = [asyncio.ensure_future(self.batches.put(one, alone)) for one in asked.pieces]
+    async def _computed(self, asked: Prepared, alone: bool) -> list[Tensor]:
+        work = [asyncio.ensure_future(self.batches.put(one, alone)) for one in asked.flat]
         try:
             return list(await asyncio.gather(*work))
         finally:
@@ -121,24 +126,25 @@ class Replica:
     def _warm(self) -> None:
         """The first passes of every length are slow: no request is to wait for them. Later ones tell the speed."""
         for text in WARM:
-            piece = self._canary(text)
-            full = Piece(piece.windows * max(1, self.reading.at_once // piece.size.area))
-            for one in (piece, full):
-                self._timed(one)
+            one = self._canary(text)
+            full = [one] * max(1, self.reading.at_once // size(one).area)
+            for some in ([one], full):
+                self._timed(some)
         small = self._canary()
-        seconds, of_small = (min(self._timed(one) for _ in range(TIMES)) for one in (full, small))
-        self.batches.speed = full.size.tokens / seconds
-        each = max(seconds - of_small, 1e-6) / max(1, full.size.area - small.size.area)
-        self.batches.empty_pass = max(0.0, of_small / each - small.size.area)
+        of_full, of_small = (min(self._timed(some) for _ in range(TIMES)) for some in (full, [small]))
+        tokens = len(full) * size(one).tokens
+        self.batches.speed = tokens / of_full
+        each = max(of_full - of_small, 1e-6) / max(1, tokens - size(small).tokens)
+        self.batches.empty_pass = max(0.0, of_small / each - size(small).tokens)
 
-    def _timed(self, piece: Piece) -> float:
+    def _timed(self, windows: list[Window]) -> float:
         begun = time.perf_counter()
-        self.reading.compute([piece])
+        self.reading.compute(windows)
         return time.perf_counter() - begun
 
-    def _canary(self, text: str = WARM[0]) -> Piece:
+    def _canary(self, text: str = WARM[0]) -> Window:
         language = self.reading.languages[0].code
-        return self.reading.prepare([Example("text", (text,), language, "")], "embedding").pieces[0]
+        return self.reading.prepare([Example("text", (text,), language, "")], "embedding").flat[0]
 
     def _done(self, done: Done) -> None:
         self.measures.done(done, len(self.batches.waiting))
