@@ -120,6 +120,7 @@ def _host(config: ServeJobConfig, run: Run) -> None:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopped.set())
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
         run.display.say(f"serve: {', '.join(config.models)}: starting; some 20 s")
         serve.start(http_options={"host": config.host, "port": config.port})
         try:
