@@ -143,7 +143,13 @@ def test_ray_runs_the_shipped_file(stack: Path, tmp_path: Path) -> None:
     (tmp_path / "serve.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     command = [str(Path(sys.executable).with_name("serve")), "run", "serve.yaml"]
     running = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        # else Ctrl-C means nothing to it where these tests run in the background of a shell
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
         end, wait = time.monotonic() + 200, threading.Event()
