@@ -89,12 +89,12 @@ def test_what_keeps_a_replica_from_starting_is_told_in_one_line(stack: Path, tmp
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"no weights", "model.safetensors: holds no weights, or not all of them"),
+        (b"no weights", "model.safetensors cannot be read: "),
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
             "is a pointer of git-lfs: run git lfs pull",
         ),
-        (None, "model.safetensors: holds no weights, or not all of them"),
+        (None, "model.safetensors cannot be read: "),
     ],
 )
 def test_weights_that_are_not_whole_are_named(

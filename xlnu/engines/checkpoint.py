@@ -101,7 +101,7 @@ def parameters(folder: Path) -> int | None:
             with safe_open(path, "np") as file:
                 total += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
         except SafetensorError as error:
-            said = f"{path}: holds no weights, or not all of them ({first_line(error)}): copy it anew"
+            said = f"{path} cannot be read: {first_line(error)}; copy it anew"
             pointer = path.stat().st_size < 1000 and path.read_bytes().startswith(b"version https://git-lfs")
             raise UserError(f"{path}: is a pointer of git-lfs: run git lfs pull" if pointer else said) from None
     states = sum(path.stat().st_size for path in folder.rglob("*.ckpt"))  # COMET's: float32
