@@ -71,10 +71,19 @@ def test_few_are_never_a_crowd() -> None:
     asyncio.run(told())
 
 
+def test_many_who_come_at_once_where_nobody_was_are_no_crowd_yet() -> None:
+    async def told() -> None:
+        slow = Slow(a_second=100, wait=3.0)
+        await slow.ask(1)
+        assert {one.status_code for one in await slow.ask(2 * FEW)} == {200}
+
+    asyncio.run(told())
+
+
 def test_who_asks_how_it_is_is_always_let_in() -> None:
     async def told() -> None:
         slow = Slow(a_second=100, wait=0.1)
-        await slow.ask(1)
+        await slow.ask(100)
         crowd = await slow.behind(FEW + 1)
         assert (await slow.ask(1))[0].status_code == 429
         seen = slow.asked

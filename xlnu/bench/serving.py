@@ -232,7 +232,7 @@ class World:
                 goal=1, unit="texts/s", higher_is_better=True, same_output=False,
                 ours=lambda: (self.saturated(self.ours).throughput, None),
                 theirs=lambda: (self.saturated(self.rays).throughput, None),
-                limit="as above",
+                limit="HTTP and Ray's two hops have the same cores",
             ),
         ]  # fmt: skip
 

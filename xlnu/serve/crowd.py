@@ -14,7 +14,7 @@ from xlnu.serve.outer import WAIT, App, Message, Receive, Scope, Send, refuse
 from xlnu.serve.refused import Refusal
 
 FEW = 64  # in hand at once: what is slow with so few is not slow because of a crowd
-LATELY = 2.0  # seconds, in which the answers are counted
+LATELY, ENOUGH = 100, 10  # answers by which is told how fast a crowd is answered
 
 
 class Crowd:
@@ -22,13 +22,14 @@ class Crowd:
         self.app = app
         self.in_hand = 0
         self.wait = math.inf  # seconds, as the API says with each of its answers
-        self._answered = deque[float]()
+        self.speed = math.inf  # answers a second of the latest crowd: few get no more than they ask for
+        self._answered = deque[float](maxlen=LATELY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
             await self.app(scope, receive, send)
             return
-        before = self.seconds
+        before = self.in_hand / self.speed
         if self.in_hand > FEW and before > self.wait:
             said = f"{self.in_hand} requests are before this one, and {self.wait:g} s are the limit: come again"
             later = max(1, math.ceil(min(before, 2 * self.wait) - self.wait))
@@ -45,15 +46,16 @@ class Crowd:
             await self.app(scope, receive, told)
         finally:
             self.in_hand -= 1
-            self._answered.append(time.monotonic())
+            self._timed()
 
-    @property
-    def seconds(self) -> float:
-        """Until one who comes now is answered, if it goes on as lately."""
-        since = time.monotonic() - LATELY
-        while self._answered and self._answered[0] < since:
-            self._answered.popleft()
-        return self.in_hand * LATELY / max(len(self._answered), 1)
+    def _timed(self) -> None:
+        if self.in_hand < FEW:
+            self._answered.clear()
+            return
+        self._answered.append(time.monotonic())
+        if len(self._answered) >= ENOUGH:
+            took = self._answered[-1] - self._answered[0]
+            self.speed = (len(self._answered) - 1) / max(took, 1e-6)
 
     def _read(self, headers: Any) -> list[Any]:
         """The headers of an answer, but for the one that is for here."""

@@ -8,7 +8,7 @@ from xlnu.config import section, setting
 
 Numbers = Literal["auto", "float32", "bfloat16", "float16"]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-# What Ray Serve's proxies find again.py by, in the environment of their node.
+# What Ray Serve's proxies find proxies.py by, in the environment of their node.
 PROXIES = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "xlnu.serve.proxies:middlewares"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.IGNORECASE)
 _HASH = re.compile(r"[0-9a-f]{64}")
