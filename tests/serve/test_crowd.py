@@ -83,7 +83,7 @@ def test_many_who_come_at_once_where_nobody_was_are_no_crowd_yet() -> None:
 def test_who_asks_how_it_is_is_always_let_in() -> None:
     async def told() -> None:
         slow = Slow(a_second=100, wait=0.1)
-        await slow.ask(100)
+        await slow.ask(200)
         crowd = await slow.behind(FEW + 1)
         assert (await slow.ask(1))[0].status_code == 429
         seen = slow.asked

@@ -14,7 +14,7 @@ from xlnu.serve.outer import WAIT, App, Message, Receive, Scope, Send, refuse
 from xlnu.serve.refused import Refusal
 
 FEW = 64  # in hand at once: what is slow with so few is not slow because of a crowd
-LATELY, ENOUGH = 100, 10  # answers by which is told how fast a crowd is answered
+LATELY, ENOUGH = 100, 50  # answers by which is told how fast a crowd is answered
 
 
 class Crowd:
