@@ -32,11 +32,11 @@ class Slow:
         return PlainTextResponse("", headers={WAIT.decode(): str(self.wait)})
 
     async def behind(self, number: int) -> "asyncio.Task[list[httpx.Response]]":
-        """So many are in hand, and stay there until it is free."""
-        self.free.clear()
-        some = asyncio.create_task(self.ask(number))
-        while self.app.in_hand < number and not some.done():
+        """So many are left of a crowd, and stay until it is free."""
+        some = asyncio.create_task(self.ask(200))
+        while self.asked < 200 or self.app.in_hand > number:
             await asyncio.sleep(0.001)
+        self.free.clear()
         return some
 
     async def ask(self, number: int, path: str = "/v1/classify") -> list[httpx.Response]:
@@ -46,10 +46,9 @@ class Slow:
 def test_a_crowd_is_refused_at_once_and_the_rest_answered() -> None:
     async def told() -> None:
         slow = Slow(a_second=100, wait=0.5)
-        await slow.ask(200)
-        assert slow.asked == 200, "before the first answers nobody knows how long one may wait"
         first = await slow.behind(FEW + 1)
         seen = slow.asked
+        assert seen == 200, "before the first answers nobody knows how long one may wait"
         late = await slow.ask(50)
         assert {one.status_code for one in late} == {429}
         assert slow.asked == seen, "none of them got any further"
@@ -76,6 +75,10 @@ def test_many_who_come_at_once_where_nobody_was_are_no_crowd_yet() -> None:
         slow = Slow(a_second=100, wait=3.0)
         await slow.ask(1)
         assert {one.status_code for one in await slow.ask(2 * FEW)} == {200}
+        slow.app.wait = 0.1
+        assert {one.status_code for one in await slow.ask(2 * FEW)} == {200}, "and what was, is forgotten"
+        slow.app.wait = 0.1
+        assert {one.status_code for one in await slow.ask(2 * FEW)} == {200}, "and what was, is forgotten"
 
     asyncio.run(told())
 
@@ -83,7 +86,6 @@ def test_many_who_come_at_once_where_nobody_was_are_no_crowd_yet() -> None:
 def test_who_asks_how_it_is_is_always_let_in() -> None:
     async def told() -> None:
         slow = Slow(a_second=100, wait=0.1)
-        await slow.ask(200)
         crowd = await slow.behind(FEW + 1)
         assert (await slow.ask(1))[0].status_code == 429
         seen = slow.asked

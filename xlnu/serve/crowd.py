@@ -49,6 +49,8 @@ class Crowd:
             self._timed()
 
     def _timed(self) -> None:
+        if self.in_hand == 0:
+            self.speed = math.inf  # else who was slow once would be thought so by everybody who comes in bursts
         if self.in_hand < FEW:
             self._answered.clear()
             return
