@@ -77,8 +77,6 @@ def test_many_who_come_at_once_where_nobody_was_are_no_crowd_yet() -> None:
         assert {one.status_code for one in await slow.ask(2 * FEW)} == {200}
         slow.app.wait = 0.1
         assert {one.status_code for one in await slow.ask(2 * FEW)} == {200}, "and what was, is forgotten"
-        slow.app.wait = 0.1
-        assert {one.status_code for one in await slow.ask(2 * FEW)} == {200}, "and what was, is forgotten"
 
     asyncio.run(told())
 
