@@ -7,7 +7,7 @@ PYTHON ?= python3.11 python3.12 python3
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help venv demo study serve test lint bench clean
+.PHONY: help venv demo study cluster-demo serve test lint bench clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -18,11 +18,14 @@ demo: venv ## run the main job on the embedded default; leaves runs/demo/report.
 study: venv ## both methods, their baselines and ablations over three seeds; leaves runs/study/report.html
 	@$(PY) jobs/study.py
 
+cluster-demo: venv ## a job brings up machines of cluster/xlnu.yaml, all on this one; leaves a picture of it
+	@$(PY) jobs/cluster_demo.py
+
 serve: venv ## host the demo's models, until Ctrl-C; prints the address and a curl line
 	@$(PY) jobs/serve.py --config configs/serve.yaml
 
 test: lint ## lint, types and all tests
-	@$(PY) -m pytest -q
+	@$(PY) -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder
 
 lint: venv ## lint, format and types
 	@$(PY) -m ruff check .

@@ -2,12 +2,14 @@
 without translation. Tasks are learned in English alone. Leaves a stack for each task, and what it scores beside its
 baselines.
 
-`--config configs/tiny/mtllm.yaml` does it in the tiny world.
+Without settings it reads configs/mtllm.yaml, which does it in the tiny world until you write yours there.
 """
+
+from pathlib import Path
 
 from xlnu.job import job
 from xlnu.mtllm.job import work
 from xlnu.mtllm.settings import MtllmConfig
 
 if __name__ == "__main__":
-    job("mtllm", MtllmConfig, work, __doc__)
+    job("mtllm", MtllmConfig, work, __doc__, yours=Path(__file__).parents[1] / "configs" / "mtllm.yaml")

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
+from xlnu.cluster.roles import everything
 from xlnu.progress import Display
 from xlnu.tiny.build import Built, TinyConfig, build
 
@@ -16,6 +18,28 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before Ray is imported anywhere: 
 os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 os.environ |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # before Ray's workers inherit them
 TOP = Path(__file__).parents[1]
+
+
+class Together(LoadScopeScheduling):  # type: ignore[misc]
+    """Side by side, a file's tests stay together, for they share what is dear to make; and all servers, for the
+    port of their metrics is one. (Under pytest 9.2, marks of xdist's own groups count for nothing.)
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "serving" if "serv" in file else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    return Together(config, log)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are named by their argument: gzip's hold the second at which they were made, and two processes that
+    collected a second apart had tests of different names, of which neither ran any.
+    """
+    return argname if isinstance(val, bytes) else None
 
 
 # moto, and one thing it lacks: keys that are limited to a prefix may not look at the bucket as a whole.
@@ -85,7 +109,9 @@ def able(tmp_path_factory: pytest.TempPathFactory) -> Built:
     Who runs one test again and again names a cache to keep it in: XLNU_TINY_CACHE.
     """
     folder = tmp_path_factory.mktemp("able")
-    cache = os.environ.get("XLNU_TINY_CACHE", f"{folder}/cache")
+    # side by side, one makes it and the others wait
+    whole = folder.parent.parent if os.environ.get("PYTEST_XDIST_WORKER") else folder
+    cache = os.environ.get("XLNU_TINY_CACHE", f"{whole}/able-cache")
     command = [sys.executable, str(TOP / "jobs" / "tiny.py"), f"tiny.cache={cache}", f"run.dir={folder}/run"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stderr
@@ -98,6 +124,8 @@ def ray_here() -> Iterator[Any]:
     import ray
 
     environment = {"env_vars": {"PYTHONPATH": str(TOP)}}
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=environment)
+    ray.init(
+        num_cpus=2, resources=everything(), include_dashboard=False, log_to_driver=False, runtime_env=environment
+    )
     yield ray
     ray.shutdown()

@@ -158,7 +158,7 @@ WRONG = [
     ("batch=5.0", "batch: got 5.0 (command line); allowed: a whole number, above 0"),
     ("model=a${b", "model: got a${b (command line); allowed: text; a ${ that is meant as text is written \\${"),
     ("filter.gate=comet", "filter.gate: got comet (command line); allowed: one of qe, round_trip"),
-    ("tau=0.5", "tau: no such key (command line); did you mean filter.tau?"),
+    ("tau=2", "filter.tau: got 2 (command line); allowed: a number from 0 to 1"),
     ("filter.tua=0.5", "filter.tua: no such key (command line); did you mean filter.tau?"),
     ("langauges=[sw]", "langauges: no such key (command line); did you mean languages?"),
     ("colour=red", "colour: no such key (command line); --help lists the keys"),
@@ -228,3 +228,25 @@ def test_a_base_that_extends_its_heir(tmp_path: Path) -> None:
     write(tmp_path, "b.yaml", "extends: a.yaml")
     with pytest.raises(UserError, match=r"b\.yaml: extends a\.yaml, which extends it in turn$"):
         load(Job, str(tmp_path / "a.yaml"))
+
+
+@dataclass
+class Two:
+    here: Filter = section(Filter)
+    there: Filter = section(Filter)
+    size: int = setting(1, "how many")
+    needed: str = setting(REQUIRED, "what cannot be guessed")
+
+
+def test_on_the_command_line_the_last_part_of_a_name_is_enough_if_it_is_one_settings(tmp_path: Path) -> None:
+    assert load(Job, None, ["tau=0.5", "model=a"]).filter.tau == 0.5
+    assert load(Job, None, ["model=a", "filter.tau=0.5", "tau=0.6"]).filter.tau == 0.6, "the later one wins"
+    with pytest.raises(UserError, match=r"^tau: no such key .*; did you mean here\.tau or there\.tau\?$"):
+        load(Two, None, ["tau=0.5", "needed=a"])
+    with pytest.raises(UserError, match=r"^tau: no such key \(.*c\.yaml\); did you mean filter\.tau\?$"):
+        load(Job, write(tmp_path, "c.yaml", "model: a\ntau: 0.5\n"))
+
+
+def test_whose_settings_they_are_is_told_by_what_must_be_given() -> None:
+    assert config.lacks(Two, ["size=3", "here.tau=0.5"])
+    assert not config.lacks(Two, ["needed=a"])

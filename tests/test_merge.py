@@ -21,7 +21,7 @@ from transformers import (
     Qwen2Config,
 )
 
-from xlnu.config import load, settings
+from xlnu.config import load
 from xlnu.engines.checkpoint import find
 from xlnu.errors import Halt, UserError
 from xlnu.merge import weights
@@ -76,7 +76,7 @@ def with_tokenizer(folder: Path, words: dict[str, int] = WORDS, template: str = 
 
 def run(out: str, plan: bool, given: Mapping[str, object]) -> None:
     config = load(MergeConfig, None, [f"run.dir={out}", *(f"{key}={value}" for key, value in given.items())])
-    work(config, Run("merge", config.run, settings(config), plan))
+    work(config, Run("merge", config, plan))
 
 
 def merge(out: Path, **given: object) -> Path:

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pytest
 
 from xlnu import steps
+from xlnu.cluster.pools import Placed, PoolConfig, place
 from xlnu.errors import Halt, UserError
-from xlnu.progress import Display
+from xlnu.progress import Display, Task
 from xlnu.rows import ROW, row_id
-from xlnu.spread import LIVES, Placed, PoolConfig, call, place, spread
+from xlnu.spread import LIVES, call, spread
 from xlnu.steps import Part, Result, Step, Together, Work
 from xlnu.store import Store
 
@@ -107,6 +108,22 @@ def test_a_users_mistake_that_shows_in_an_actor_stays_one(tmp_path: Path) -> Non
         do(tmp_path, "no model")
 
 
+def test_one_execution_after_another_makes_the_same_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xlnu.spread.WAVE", 5)  # of sixteen
+    assert content(do(tmp_path)) == [list(range(40))] * 2
+    assert set(calls(tmp_path).values()) == {1}
+    workers = {pid for path in (tmp_path / "calls").iterdir() for pid in path.read_text().split()}
+    assert len(workers) == 4
+
+
+def test_a_step_of_many_rows_has_no_more_files_than_a_store_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xlnu.steps.PARTS", 4)
+    assert content(do(tmp_path)) == [list(range(40))] * 2
+    assert len(list((tmp_path / "store").glob("a-*/0*.parquet"))) == 4
+
+
 def test_an_actor_that_fits_nowhere_is_refused_at_once() -> None:
     pool = PoolConfig()
     pool.cpus = 1000
@@ -123,7 +140,7 @@ def _refuse(why: str) -> None:
 
 def test_a_function_called_elsewhere_halts_here() -> None:
     with pytest.raises(UserError, match=r"^not a model$"):
-        call(_refuse, "not a model", display=Display())
+        call(_refuse, "not a model", task=Task("refused", Display()))
 
 
 OWN = """

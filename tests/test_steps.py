@@ -10,6 +10,7 @@ import pytest
 
 from xlnu import manifest, steps
 from xlnu.errors import Halt
+from xlnu.plan import plan
 from xlnu.progress import Display
 from xlnu.rows import ROW, row_id
 from xlnu.steps import Estimate, Part, Step, Work
@@ -180,7 +181,7 @@ def test_a_damaged_plan_is_named(tmp_path: Path) -> None:
         with pytest.raises(Halt, match=r"_plan\.json: damaged; delete this one file and run again with the same"):
             do(numbers(), store)
         with pytest.raises(Halt, match="damaged"):
-            steps.plan([numbers()], store, 0)
+            plan([numbers()], store, 0)
 
 
 def test_lost_and_doubled_rows_do_not_finish(tmp_path: Path) -> None:
@@ -349,7 +350,7 @@ def test_the_plan_says_what_is_done_and_what_the_rest_takes(store_uri: str) -> N
     do(first, store)
     with pytest.raises(Interrupted):
         do(half, store)
-    lines = [line.split("  ") for line in steps.plan([first, half, last], store, price=3.0).splitlines()]
+    lines = [line.split("  ") for line in plan([first, half, last], store, price=3.0).splitlines()]
     cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
     assert cells == [
         ["step", "address", "state", "rows", "tokens", "hours", "cost"],

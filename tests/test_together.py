@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from xlnu import lock, manifest, steps
+from xlnu.plan import plan
 from xlnu.progress import Display
 from xlnu.rows import ROW, row_id
 from xlnu.steps import Result, Step, Together, Work
@@ -124,10 +125,10 @@ def test_a_part_of_several_tables_is_there_when_its_last_one_is(tmp_path: Path) 
     folder = tmp_path / made.manifest.address
     for lost in ("manifest.json", "good/000001.parquet"):
         (folder / lost).unlink()
-    assert "50% done" in steps.plan([Step("split", {}, run)], Store(str(tmp_path)), 0)
+    assert "50% done" in plan([Step("split", {}, run)], Store(str(tmp_path)), 0)
     do([Step("split", {}, run)], tmp_path)
     assert given == [[0, 1], [1]]
-    assert "50% done" not in steps.plan([Step("split", {}, run)], Store(str(tmp_path)), 0)
+    assert "50% done" not in plan([Step("split", {}, run)], Store(str(tmp_path)), 0)
 
 
 def test_files_of_a_step_lie_in_a_folder_wherever_the_store_is(

@@ -26,7 +26,7 @@ from typing import Any, Literal, TypeVar
 
 import yaml
 from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from xlnu.errors import UserError
 
@@ -235,9 +235,23 @@ def _read_arguments(arguments: Iterable[str], known: dict[str, Key]) -> dict[str
         name, equals, text = argument.partition("=")
         if not equals or not name:
             raise UserError(f"{argument!r} is not key=value; --help lists the keys")
+        name = _whole(name, known)
         plain = name in known and _optional(known[name].type)[0] is str and text[:1] not in ("'", '"')
         settings[name] = text if plain else _parse(text, f"{name} ({COMMAND_LINE})")
     return settings
+
+
+def _whole(name: str, known: Iterable[str]) -> str:
+    """On the command line the last part of a name is enough where only one setting ends in it."""
+    same = [key for key in known if key.rpartition(".")[2] == name]
+    return same[0] if len(same) == 1 else name
+
+
+def lacks(config_class: type, arguments: Iterable[str]) -> bool:
+    """Whether the command line gives none of the settings that must be given."""
+    known = {key.name: key for key in keys(config_class)}
+    given = {_whole(argument.partition("=")[0], known) for argument in arguments}
+    return not any(key.default == REQUIRED and name in given for name, key in known.items())
 
 
 # ---------------------------------------------------------------------------------------------- composing
@@ -254,7 +268,9 @@ def _unknown(given: str, where: str, known: dict[str, Key]) -> UserError:
     if same:
         hint = f"; did you mean {' or '.join(same[:3])}?"
     else:
-        hint = _did_you_mean(given, known) or _did_you_mean(last, {name.rpartition(".")[2] for name in known})
+        whole = {name.rpartition(".")[2]: name for name in known}
+        near = difflib.get_close_matches(last, whole, n=1, cutoff=0.7)
+        hint = _did_you_mean(given, known) or (f"; did you mean {whole[near[0]]}?" if near else "")
     return UserError(f"{given}: no such key ({where}){hint or '; --help lists the keys'}")
 
 
@@ -378,7 +394,7 @@ def _resolved(config: Any, key: Key, where: str) -> Any:
             return OmegaConf.to_container(value, resolve=True)
         return value
     except OmegaConfBaseException as error:
-        if OmegaConf.is_missing(config, key.name):
+        if isinstance(error, MissingMandatoryValue):  # OmegaConf.is_missing does not look into sections
             problem = f"must be given, as {key.name}=VALUE; {key.about['meaning']}"
         else:
             problem = f"{str(error).splitlines()[0].rpartition('interpolation: ')[2]} ({where})"

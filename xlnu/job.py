@@ -6,6 +6,7 @@ It ends with 0; with 2 and one line on stderr for the user's mistake; else with 
 (the plan, the help, a table) and, as its last line, the path of what the job left.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from types import FrameType
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from xlnu import __version__
-from xlnu.config import describe, load, settings, to_yaml
+from xlnu.config import describe, lacks, load, to_yaml
 from xlnu.errors import Halt, UserError
 from xlnu.run import FolderConfig, Run, print_out
 
@@ -74,12 +75,14 @@ def job(
     arguments: Sequence[str] | None = None,
     usage: str = "",
     reading: Callable[[dict[str, Any]], dict[str, Any]] = lambda content: content,
+    yours: Path | None = None,
 ) -> NoReturn:
     """Run a job from the command line; `work` gets its config and a Run. `config`: the file if none is given.
-    `usage`: how it is called, if not by its name. `reading`: what a file's content means.
+    `usage`: how it is called, if not by its name. `reading`: what a file's content means. `yours`: the file if none
+    is given, and none of the settings that must be given is: it is no base for somebody else's data.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    sys.exit(_job(name, usage or f"{name}.py", config_class, work, about or "", config, given, reading))
+    sys.exit(_job(name, usage or f"{name}.py", config_class, work, about or "", config, yours, given, reading))
 
 
 def _job(
@@ -89,6 +92,7 @@ def _job(
     work: Callable[[C, Run], None],
     about: str,
     default: Path | None,
+    yours: Path | None,
     arguments: Sequence[str],
     reading: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> int:
@@ -98,11 +102,13 @@ def _job(
             usage = f"usage: python jobs/{command} [--config FILE] [--plan] [--help] [key=value ...]"
             print_out(f"{about.strip()}\n\n{usage}\n\n{describe(config_class)}")
             return 0
+        if yours and not options.config and lacks(config_class, options.settings):
+            default = yours
+            sys.stderr.write(f"{name}: settings: {os.path.relpath(yours)}\n")
         file = options.config or (None if default is None else str(default))
         config = load(config_class, file, options.settings, reading)
-        config.run.dir = config.run.dir or f"runs/{name}"
         signal.signal(signal.SIGTERM, _interrupt)  # what a spot machine or `ray job stop` sends first
-        run = Run(name, config.run, settings(config), options.plan)
+        run = Run(name, config, options.plan)
         if not options.plan:
             run.put(CONFIG_FILE, f"# xlnu {__version__}, {name}\n{to_yaml(config)}".encode())
         work(config, run)

@@ -1,9 +1,12 @@
 """What ran this: the device and the versions that stand in every manifest, report and bench."""
 
+import contextlib
 import ctypes
 import importlib.metadata
 import os
 import platform
+import random
+import socket
 import sys
 from pathlib import Path
 
@@ -31,6 +34,15 @@ def cores() -> int:
     return allowed if quota == "max" else min(allowed, max(1, int(quota) // int(period)))
 
 
+def gpus() -> int:
+    """Those that torch can use. Where the system knows of none it is not asked: importing it takes seconds."""
+    if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
+
+
 def keep_memory() -> None:
     """What this process frees, it keeps for itself. As it stands, the C library gives large blocks back to the
     system and asks for them anew, page by page and zeroed: in training on processors, a fifth of the time.
@@ -47,6 +59,17 @@ def processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
+
+
+def free_port() -> int:
+    """That nobody listens on, of those that nobody is given by chance, as Linux gives those from 32768 on, and Ray
+    those below 20000: who is told of it listens some seconds later, and until then a connection would take another.
+    """
+    while True:
+        port = random.SystemRandom().randrange(20000, 32000)
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("", port))
+            return port
 
 
 def device() -> str:

@@ -7,9 +7,21 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 EVERY = 10.0  # seconds between the plain lines of one task
+
+
+@dataclass
+class Past:
+    """When a task was, and which roles' machines worked for it."""
+
+    name: str
+    began: float
+    first: float = 0.0  # when something of it was done
+    ended: float = 0.0
+    roles: list[str] = field(default_factory=list)
 
 
 class Task:
@@ -20,6 +32,7 @@ class Task:
         self.total = self.at = self.found = self.tokens = 0
         self.unit = "rows"
         self._began = self._told = time.monotonic()
+        self.past = Past(name, time.time())
 
     def begin(self, total: int, done: int, unit: str = "rows", of: str = "") -> None:
         """Once for each of the steps that are done together, named by `of`."""
@@ -32,11 +45,16 @@ class Task:
     def advance(self, rows: int, tokens: int = 0) -> None:
         self.at += rows
         self.tokens += tokens
+        self.past.first = self.past.first or time.time()
         if self.display.live:
             self.display.show(self)
         elif time.monotonic() - self._told >= EVERY:
             self._told = time.monotonic()
             self.display.say(f"{self.name}: {self.state()}")
+
+    def works(self, role: str) -> None:
+        if role not in self.past.roles:
+            self.past.roles.append(role)
 
     def state(self) -> str:
         spent = max(1e-9, time.monotonic() - self._began)
@@ -52,6 +70,8 @@ class Display:
         self.live = sys.stderr.isatty()
         self._began = time.monotonic()
         self._status: Any = None
+        self.past: list[Past] = []
+        self._said: set[str] = set()
 
     def say(self, text: str) -> None:
         line = f"[{time.monotonic() - self._began:7.1f} s] {text}"
@@ -61,6 +81,11 @@ class Display:
             sys.stderr.write(line + "\n")
             sys.stderr.flush()
 
+    def once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self.say(text)
+
     def show(self, task: Task) -> None:
         if self._status is not None:
             share = task.at / task.total if task.total else 1.0
@@ -69,14 +94,24 @@ class Display:
 
     @contextlib.contextmanager
     def task(self, name: str) -> Iterator[Task]:
+        task = Task(name, self)
+        self.past.append(task.past)
+        try:
+            with self._shown(name):
+                yield task
+        finally:
+            task.past.ended = time.time()
+
+    @contextlib.contextmanager
+    def _shown(self, name: str) -> Iterator[None]:
         if not self.live:
-            yield Task(name, self)
+            yield
             return
         from rich.console import Console
 
         with Console(stderr=True).status(name) as self._status:
             try:
-                yield Task(name, self)
+                yield
             finally:
                 self._status = None
 

@@ -1,30 +1,44 @@
 """One run of a job: its store, its display, and what it leaves in its folder."""
 
+import hashlib
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from xlnu import machine, steps
-from xlnu.config import setting
+from xlnu.cluster import cost, file, used
+from xlnu.cluster.file import STORE
+from xlnu.cluster.pools import Kind, asks, here, kinds, of_type, place, pools, settle
+from xlnu.cluster.watch import USED, Seen, Watch, drivers
+from xlnu.config import setting, settings
+from xlnu.engines.shared import share
 from xlnu.errors import Halt, UserError
 from xlnu.evaluate.measured import Measured, averages
+from xlnu.plan import Standing, planned, standing
 from xlnu.progress import Display
 from xlnu.report.document import Claim, Comparison, Finding, Plot, Report, Sample, StepLine, Tiny
 from xlnu.report.in_markdown import markdown
 from xlnu.report.latex import latex
 from xlnu.report.write import write
+from xlnu.spread import connect
 from xlnu.steps import Result, Step
-from xlnu.store import Store
+from xlnu.store import Store, beside
 
 
 @dataclass
 class FolderConfig:
     """Where a job leaves what it is for."""
 
-    dir: str = setting("", "where the report and the resolved settings go: a folder or a URI; empty: runs/JOB")
+    dir: str = setting(
+        "",
+        "where the report and the resolved settings go: a folder or a URI; empty: runs/JOB, on a cluster below "
+        "XLNU_STORE",
+    )
     latex: bool = setting(False, "leave the report's tables as tables.tex, too")
 
 
@@ -32,8 +46,29 @@ class FolderConfig:
 class RunConfig(FolderConfig):
     """Where a job of steps keeps things. None of it changes a result."""
 
-    store: str = setting("runs/store", "where the results of steps are kept: a folder, or s3://bucket/prefix")
+    store: str = setting(
+        "",
+        "where the results of steps are kept: a folder, or s3://bucket/prefix; empty: what the cluster has in "
+        "XLNU_STORE, else runs/store",
+    )
     price: float = setting(0.0, "money an hour of this machine, for the cost that --plan shows", at_least=0)
+    cluster: str = setting(
+        "",
+        "a cluster file, as cluster/xlnu.yaml: --plan and the report reckon with its machines; on one, its own is",
+    )
+    prices: str = setting("cluster/prices.yaml", "what a machine of the cluster costs an hour: a table to edit")
+
+
+def _briefly(names: set[str]) -> str:
+    """Those that begin with the same word together: of a study there are hundreds."""
+    alike = Counter(name.partition("_")[0] for name in names)
+    first = {name.partition("_")[0]: name for name in names}
+    return ", ".join(f"{of}_... ({n})" if n > 1 else first[of] for of, n in sorted(alike.items()))
+
+
+def _all(addresses: Iterable[str]) -> str:
+    """What is the same for each try of a run, and another for other settings."""
+    return hashlib.sha256(" ".join(sorted(set(addresses))).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -72,12 +107,34 @@ def print_out(text: str) -> None:
 class Run:
     """What a job's work is given. `plan` is set when nothing may be done or written."""
 
-    def __init__(self, name: str, config: FolderConfig, settings: dict[str, Any], plan: bool) -> None:
-        self.name, self.config, self.settings, self.plan = name, config, settings, plan
+    def __init__(self, name: str, config: Any, plan: bool) -> None:
+        """`config`: the job's own, whose `run` is a FolderConfig."""
+        self.name, self.of, self.plan = name, config, plan
+        self.config: FolderConfig = config.run
         self.display = Display()
         # before any work, and before the settings are saved: what is wrong with a place, such as keys in its URI
-        self.folder = self._open("run.dir", config.dir)
-        self.store = self._open("run.store", config.store) if isinstance(config, RunConfig) else None
+        of_cluster, folder = os.environ.get(STORE, ""), self.config
+        folder.dir = folder.dir or beside(of_cluster, f"runs/{name}")
+        self.folder = self._open("run.dir", folder.dir)
+        self.store: Store | None = None
+        self.cluster: file.Cluster | None = None
+        self.prices: cost.Prices | None = None
+        if isinstance(folder, RunConfig):
+            folder.store = folder.store or beside(of_cluster, "store" if of_cluster else "runs/store")
+            self.store = self._open("run.store", folder.store)
+            # what is wrong with them is told now, not when all is done
+            self.cluster = file.read(folder.cluster) if folder.cluster else file.of_environment()
+            if self.cluster and (Path(folder.prices).exists() or folder.prices != RunConfig().prices):
+                self.prices = cost.read(folder.prices)
+            settle(config, self._machines())
+        self.settings = settings(config)
+
+    def _machines(self) -> list[Kind]:
+        """That the job is known to run on: of a cluster without a file, only when it is connected to."""
+        there = os.environ.get("RAY_ADDRESS")
+        if self.cluster and (there or self.plan):
+            return [of_type(one) for one in self.cluster.types]
+        return [] if there else [here()]
 
     def _open(self, key: str, uri: str) -> Store:
         try:
@@ -97,9 +154,52 @@ class Run:
         assert isinstance(self.config, RunConfig), "a job of steps has a RunConfig"
         assert self.store is not None
         if self.plan:
-            print_out(steps.plan(todo, self.store, self.config.price))
+            stand = standing(todo, self.store)
+            print_out(planned(stand, self.config.price))
+            self._plan_of_cluster(stand)
             raise SystemExit(0)
-        return steps.run(todo, self.store, self.display)
+        if not os.environ.get("RAY_ADDRESS"):
+            return steps.run(todo, self.store, self.display)
+        connect(self.display)
+        there, idle = kinds(), []
+        for key, pool in pools(self.of):
+            try:
+                place(pool, there)
+            except UserError as error:
+                raise UserError(f"{key}: {error}") from None
+            own = [kind.gpus for kind in there if pool.role in kind.roles]
+            idle += [key] if own and all(own) and not pool.gpus_each else []
+        if idle:
+            self.display.say(
+                f"no GPU is used by {', '.join(idle)}, though all machines of their roles have some, which cost: "
+                "gpus=1 uses them"
+            )
+        share(self.display)
+        name = f"{USED}/{uuid.uuid4().hex[:12]}.json"
+
+        def keep(seen: Seen) -> None:
+            seen.steps = list(self.display.past)
+            self.put(name, seen.to_json())
+
+        with Watch(self.name, keep, _all(step.address for step in todo)):
+            return steps.run(todo, self.store, self.display)
+
+    def _plan_of_cluster(self, stand: Sequence[Standing]) -> None:
+        if self.cluster is None:
+            return
+        needs, unknown = [], set()
+        for one in (one for one in stand if one.rows is None):
+            about = one.step.estimate
+            if about and about.role:
+                asks(about.role, [of_type(each) for each in self.cluster.types])  # a role that there is not
+                effort = None if about.effort is None else about.effort * one.left
+                needs.append(cost.Need(about.role, effort))
+            if about and about.hours is None and about.effort is None:
+                unknown.add(one.step.name)
+        prices = self.prices or cost.Prices("", {})
+        print_out(f"\n{cost.table(cost.told(needs, self.cluster, prices), self.cluster, prices)}")
+        if unknown:
+            print_out(f"not in it, for nobody knows what they take: {_briefly(unknown)}")
 
     def report_of(self, methods: Sequence[Method]) -> None:
         """Do the steps of all, and leave one report of them, their tables, and the places of their models."""
@@ -125,6 +225,14 @@ class Run:
             samples=[sample for each in found for sample in each.samples],
             findings=[finding for each in found for finding in each.findings],
         )
+
+    def _of_cluster(self, made: Report, of: str) -> Report:
+        seen = drivers(self.folder, of)
+        if not seen:
+            return made
+        types = self.cluster.types if self.cluster else ()
+        had = used.machines(seen, types, self.prices)
+        return replace(made, machines=had, plots=[*made.plots, used.plot(seen[-1], types)])
 
     def _named(self, model: Result, models: Sequence[Result]) -> str:
         """The place of a model that is left: where both are folders, by its step's name, for an address cannot be
@@ -161,6 +269,7 @@ class Run:
             for made in results.values()
         ]
         made = Report(self.name, self.settings, machine.versions(), steps=lines, **found)
+        made = self._of_cluster(made, _all(results))
         if made.scores:
             self.put("tables.md", (tables or markdown(made)).encode())
             print_out(self.folder.place("tables.md"))

@@ -9,6 +9,8 @@ One execution holds one kind of actor: a pool cannot shrink to nothing inside an
 every CPU while another waits for one hang without a word.
 """
 
+import contextlib
+import dataclasses
 import logging
 import os
 import re
@@ -18,30 +20,22 @@ import socket
 import sys
 import threading
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from xlnu import machine
-from xlnu.config import setting
+from xlnu.cluster import file
+from xlnu.cluster.pools import ONE_CORE, Placed, PoolConfig, asks, place
+from xlnu.cluster.roles import everything
 from xlnu.errors import Halt, UserError, first_line
-from xlnu.progress import Display
+from xlnu.progress import Display, Task
 from xlnu.steps import Part, Work, Writer
 
+# parts of one execution: Ray Data keeps some 10 KB of each until its end, and actors begin anew with the next
+WAVE = 20_000
 LIVES = 10  # of an actor; Ray Data's own number is without end, and so is then a model that fits in no memory
-
-
-@dataclass
-class PoolConfig:
-    """How many actors a stage has, and what each of them holds. None of it changes a result."""
-
-    actors: int = setting(0, "actors; 0: as many as the machines there are can hold", at_least=0)
-    cpus: int = setting(
-        0, "processor cores of an actor; 0: all of a machine, or one where it has a GPU", at_least=0
-    )
-    gpus: int = setting(0, "GPUs of an actor", at_least=0)
 
 
 class Stage(Protocol):
@@ -50,15 +44,6 @@ class Stage(Protocol):
     def __call__(self, step: str, part: Part, /) -> tuple[pa.Table | dict[str, pa.Table], int]:
         """The rows of a part of a step, and the tokens that were made for them."""
         ...
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A pool as it fits the machines there are."""
-
-    actors: int
-    cpus: int
-    gpus: int
 
 
 def connect(display: Display) -> None:
@@ -85,7 +70,10 @@ def _init(display: Display) -> None:
         try:
             if re.fullmatch(r"[\w.-]+:\d+", address):  # Ray itself tries for many minutes
                 socket.create_connection((address.partition(":")[0], int(address.partition(":")[2])), 20).close()
-            ray.init(log_to_driver=False, logging_level=logging.ERROR)
+            quietly()
+            _aside(display)
+            with _hushed():
+                ray.init(log_to_driver=False, logging_level=logging.ERROR)
         except (ValueError, OSError, RuntimeError) as error:  # ConnectionError and Ray's own among them
             raise UserError(f"RAY_ADDRESS: {address}: no cluster answers there: {first_line(error)}") from None
         return
@@ -93,10 +81,41 @@ def _init(display: Display) -> None:
     ray.init(
         address="local",
         num_cpus=machine.cores() + 1,  # one for Ray's own tasks while actors hold the others
+        resources=everything(),
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,
     )
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Nothing on stderr: Ray's C++ says there that it was told to be quiet, and of a cluster that is not there or
+    has another token, the same line each second. What is wrong comes as an exception, too.
+    """
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _aside(display: Display) -> None:
+    """What Ray has to say of a cluster it prints to stdout, which is for what a job was asked for. And of a role
+    whose machines are not up yet it says that nothing can have it: where an autoscaler is, `place` knows better.
+    """
+    import ray._private.worker
+
+    def tell(data: Any, ignore_prefix: bool) -> None:  # noqa: ARG001
+        for line in data["lines"]:
+            if "infeasible resource requests" not in line or file.of_environment() is None:
+                display.say(f"ray: {line.strip()}")
+
+    ray._private.worker.print_to_stdstream = tell
 
 
 def on_its_own() -> None:
@@ -112,32 +131,6 @@ def on_its_own() -> None:
 def quietly() -> None:
     """After Ray is imported: what it says of its level, it then says to the logs of others."""
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # actors may be restarted here; each says so at length
-
-
-def place(pool: PoolConfig) -> Placed:
-    """How the pool fits; UserError when no machine can hold one of its actors."""
-    import ray
-
-    own = os.environ.get("RAY_ADDRESS") is None
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    machines = [node["Resources"] for node in nodes if node["Alive"]]
-    cores = [machine.cores() if own else int(has.get("CPU", 0)) for has in machines]
-    gpus = [int(has.get("GPU", 0)) for has in machines]
-    cpus = pool.cpus or (1 if pool.gpus else max(1, *cores))
-    holds = [
-        min(has // cpus, there // pool.gpus) if pool.gpus else has // cpus
-        for has, there in zip(cores, gpus, strict=True)
-    ]
-    if not any(holds):
-        asked = f"{cpus} cores" + (f" and {pool.gpus} GPUs" if pool.gpus else "")
-        there = "; ".join(f"{c} cores, {g} GPUs" for c, g in zip(cores, gpus, strict=True))
-        raise UserError(f"an actor with {asked} fits on no machine here ({there}): ask for less")
-    if own and pool.actors > sum(holds):  # elsewhere more machines may come; here Ray would wait for ever
-        each = f"{cpus} cores" + (f" and {pool.gpus} GPUs" if pool.gpus else "")
-        raise UserError(
-            f"{pool.actors} actors with {each} each do not fit here, {sum(holds)} do: ask for fewer actors or cores"
-        )
-    return Placed(pool.actors or sum(holds), cpus, pool.gpus)
 
 
 def spread(
@@ -164,36 +157,44 @@ def spread(
     from ray.exceptions import RayActorError
 
     placed = place(pool)
+    some_work.task.works(pool.role)
     if store.local and len(ray.nodes()) > 1:  # type: ignore[no-untyped-call]
-        display.say(f"{store.label}: a local folder: every machine must see the same one there")
+        display.once(f"{store.label}: a local folder: every machine must see the same one there")
     writers = {name: work.write_part for name, work in works.items()}
-    items = [{"step": name, "index": part.index, "start": part.start, "stop": part.stop} for name, part in todo]
-    made = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
-        _Actor,
-        fn_constructor_args=(stage, placed, writers),
-        batch_size=1,
-        num_cpus=placed.cpus,
-        num_gpus=placed.gpus,
-        compute=ActorPoolStrategy(size=min(placed.actors, len(items))),
-        ray_remote_args_fn=_lives,
-    )
+
+    def wave(some: list[tuple[str, Part]]) -> Any:
+        items = [{"step": name, "index": part.index, "start": part.start, "stop": part.stop} for name, part in some]
+        return ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+            _Actor,
+            fn_constructor_args=(stage, placed, writers),
+            batch_size=1,
+            num_cpus=placed.cpus,
+            num_gpus=placed.gpus,
+            resources=placed.resources,
+            compute=ActorPoolStrategy(size=min(placed.actors, len(items))),
+            ray_remote_args_fn=_lives,
+        )
+
     try:
-        for one in made.iter_rows():
-            if one["halt"]:
-                raise (UserError if one["mistake"] else Halt)(one["halt"])
-            works[one["step"]].wrote(Part(one["index"], one["start"], one["stop"]), one["tokens"])
+        for start in range(0, len(todo), WAVE):
+            for one in wave(todo[start : start + WAVE]).iter_rows():
+                if one["halt"]:
+                    raise (UserError if one["mistake"] else Halt)(one["halt"])
+                works[one["step"]].wrote(Part(one["index"], one["start"], one["stop"]), one["tokens"])
     except RayActorError:
         why = "most often for want of memory: take fewer actors, a smaller model or smaller batches"
         raise Halt(f"{todo[0][0]}: an actor died {LIVES} times, {why}; what is finished is kept") from None
     return rows
 
 
-def call(function: Callable[..., None], *arguments: Any, display: Display) -> None:
+def call(function: Callable[..., None], *arguments: Any, task: Task) -> None:
     """Call a function in a worker: what it loads is gone from memory afterwards, and the driver stays small."""
-    connect(display)
+    connect(task.display)
+    task.works(ONE_CORE.role)
     import ray
 
-    halt = ray.get(ray.remote(_called).remote(function, arguments))
+    called = ray.remote(_called).options(resources=asks(ONE_CORE.role))
+    halt = ray.get(called.remote(function, arguments))
     if halt is not None:
         raise halt
 
@@ -231,7 +232,8 @@ class _Actor:
             except Halt as raised:
                 halt = raised
         told = {"halt": str(halt) if halt else "", "mistake": isinstance(halt, UserError), "tokens": tokens}
-        return {key: [value] for key, value in {"step": name, **vars(part), **told}.items()}
+        about = {"step": name, **dataclasses.asdict(part), **told}
+        return {key: [value] for key, value in about.items()}
 
 
 def _quiet() -> None:

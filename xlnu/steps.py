@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -37,12 +37,14 @@ import pyarrow.parquet as pq
 
 from xlnu import lock, machine, manifest
 from xlnu.cache import cache_folder
+from xlnu.cluster.roles import Role
 from xlnu.errors import Halt, first_line
 from xlnu.manifest import Manifest
 from xlnu.progress import Display, Task
 from xlnu.store import Store
 
 PLAN = "_plan.json"  # [rows, rows per part]
+PARTS = 10_000  # of a step at most: 200 languages of 700 million sentences are then 2 million files, and not 70
 PART = re.compile(r"\d{6,}\.parquet")  # rows of ours; other Parquet a step leaves is a file like any other
 LOCK = "_lock"
 
@@ -53,7 +55,9 @@ class Estimate:
 
     rows: int
     tokens: int = 0
-    hours: float | None = 0.0  # None: nobody knows
+    hours: float | None = 0.0  # of this machine; None: nobody knows
+    role: Role | Literal[""] = ""  # of the machines that do it, if it is not done in passing
+    effort: float | None = None  # tokens times parameters, of a model that writes
 
 
 NOBODY_KNOWS = Estimate(0, 0, None)
@@ -96,7 +100,7 @@ class Step:
         return f"{self.name}-{hashlib.sha256(manifest.canonical(depends_on).encode()).hexdigest()[:16]}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """A run of a step's rows that is written as one file."""
 
@@ -251,9 +255,9 @@ class Work:
         `rows_per_part` must not cut across what is done.
         """
         store, address = self.write_part.store, self.write_part.address
-        cut = _read_cut(store, address)
+        cut = read_cut(store, address)
         if cut is None:
-            cut = (rows, rows_per_part)
+            cut = (rows, max(rows_per_part, -(-rows // PARTS)))
             store.write(posixpath.join(address, PLAN), json.dumps(cut).encode())
         assert cut[0] == rows, f"{address} began with {cut[0]} rows and is now given {rows}"
         size = cut[1]
@@ -368,7 +372,9 @@ def _survey(step: Step, store: Store, rows_in: int, seconds: float) -> Manifest:
             ids.extend(map(hash, table["id"].to_pylist()))  # eight bytes a row, where the ids take fifty
             rejected.update(reason for reason in table["reject"].to_pylist() if reason is not None)
         files.append(manifest.File(posixpath.relpath(entry.name, step.address), entry.size, rows))
-    total, distinct = len(ids), len(np.unique(np.frombuffer(ids, dtype=np.int64)))
+    hashes = np.frombuffer(ids, dtype=np.int64)
+    hashes.sort()  # in place: of 700 million they are 6 GB, which np.unique has three times
+    total, distinct = len(ids), int(np.count_nonzero(hashes[1:] != hashes[:-1])) + bool(len(ids))
     if not rows_in == total == distinct:
         given = f"it was given {rows_in} rows and wrote {total}, {distinct} of them with an id of their own"
         raise AssertionError(f"{step.address}: rows in are not rows out + rejected: {given}")
@@ -391,52 +397,7 @@ def _survey(step: Step, store: Store, rows_in: int, seconds: float) -> Manifest:
     )
 
 
-def plan(steps: Sequence[Step], store: Store, price: float) -> str:
-    """What a run would do: each step, whether it is done, and what the rest is estimated to take."""
-    lines = [["step", "address", "state", "rows", "tokens", "hours", "cost"]]
-    rest = Estimate(rows=0)
-    for step in {step.address: step for step in steps}.values():
-        found = manifest.read(store, step.address)
-        if found is not None:
-            lines.append([step.name, step.address, "done", f"{found.rows_out:,}", "", "", ""])
-            continue
-        share, full = _share_done(step, store), step.estimate or Estimate(rows=0)
-        rest_of = 1 - share
-        hours = None if full.hours is None else full.hours * rest_of
-        left = Estimate(round(full.rows * rest_of), round(full.tokens * rest_of), hours)
-        known = None if rest.hours is None or hours is None else rest.hours + hours
-        rest = Estimate(rest.rows + left.rows, rest.tokens + left.tokens, known)
-        state = f"{share:.0%} done" if share else "to do"
-        lines.append([step.name, step.address, state, *_cells(left, price)])
-    lines.append(["left to do", "", "", *_cells(rest, price)])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    aligned = (
-        [cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))]
-        for line in lines
-    )
-    return "\n".join("  ".join(line).rstrip() for line in aligned)
-
-
-def _cells(left: Estimate, price: float) -> list[str]:
-    if left.hours is None:
-        return [f"{left.rows:,}", f"{left.tokens:,}", "unknown", "unknown"]
-    cost = f"{left.hours * price:,.2f}" if price else "no price"
-    return [f"{left.rows:,}", f"{left.tokens:,}", f"{left.hours:,.4f}", cost]
-
-
-def _share_done(step: Step, store: Store) -> float:
-    cut = _read_cut(store, step.address)
-    if cut is None:
-        return 0.0
-    tables: dict[str, set[str]] = {}
-    for folder, name in (posixpath.split(entry.name) for entry in manifest.data_files(store, step.address)):
-        if PART.fullmatch(name):
-            tables.setdefault(folder, set()).add(name)
-    there = set.intersection(*tables.values()) if tables else set()  # a part may be of several tables
-    return min(1.0, len(there) * cut[1] / max(1, cut[0]))
-
-
-def _read_cut(store: Store, address: str) -> tuple[int, int] | None:
+def read_cut(store: Store, address: str) -> tuple[int, int] | None:
     """How many rows the step has, and how many a part; None before it first started."""
     name = posixpath.join(address, PLAN)
     try:

@@ -20,6 +20,12 @@ from xlnu.errors import Halt, UserError, first_line
 UNFINISHED = ".unfinished-"  # what a killed local write leaves behind begins so
 
 
+def beside(uri: str, name: str) -> str:
+    """A place below a URI, which may end in a query that says how to get there."""
+    place, mark, query = uri.partition("?")
+    return f"{place.rstrip('/')}/{name}{mark}{query}" if uri else name
+
+
 @dataclass(frozen=True)
 class Entry:
     """A file of the store: its name below the store, its size, and when its server says it was written."""

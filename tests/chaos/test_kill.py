@@ -1,6 +1,7 @@
 """Kill the driver at random and look for what is lost; start several at once and look for what is done twice."""
 
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import until
 from xlnu import manifest
 from xlnu.steps import Result
 from xlnu.store import Store
@@ -83,13 +85,11 @@ def test_drivers_on_one_store_do_not_collide(store_uri: str, tmp_path: Path) -> 
 
 
 def test_a_driver_takes_over_from_one_that_is_killed_while_it_waits(store_uri: str, tmp_path: Path) -> None:
-    store, finds_it = Store(store_uri), "being made by another run"
+    store, finds_it, written = Store(store_uri), "being made by another run", re.compile(r"requests.*\.parquet")
     first = start(tmp_path, store_uri, size=20 if store_uri.startswith("s3") else 2)
     try:
-        began = time.monotonic()
-        while not [e for e in store.list("") if e.name.startswith("requests") and e.name.endswith(".parquet")]:
-            assert first.poll() is None
-            assert time.monotonic() - began < 60
+        until(lambda: first.poll() is not None or [e for e in store.list("") if written.match(e.name)], every=0.05)
+        assert first.poll() is None
         first.send_signal(signal.SIGSTOP)  # it holds the lock and does nothing
         second = start(tmp_path, store_uri)
         assert second.stderr is not None

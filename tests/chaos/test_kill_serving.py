@@ -18,8 +18,10 @@ import httpx
 import pytest
 
 from tests.serve.load import Load
-from tests.serve.serving import CODES, LABELS, SENTENCES, TOP, Server, free_port, made, serving, until
+from tests.serve.serving import CODES, LABELS, SENTENCES, TOP, Server, made, serving
 from tests.stack.stacks import alone
+from tests.waiting import until
+from xlnu.machine import free_port
 from xlnu.stack.predict import Predictor
 from xlnu.tiny.build import Built
 
@@ -120,7 +122,7 @@ def test_what_cannot_be_computed_fails_alone(tiny: Built, tmp_path: Path) -> Non
 
 def test_stopping_answers_what_is_in_hand(tiny: Built, tmp_path: Path) -> None:
     place = made(tiny, tmp_path, "topic", labels=LABELS)
-    heavy, patient = {"input": [LONG] * 250, "language": "en"}, ("limits.wait=600", "limits.deadline=90")
+    heavy, patient = {"input": [LONG] * 100, "language": "en"}, ("limits.wait=600", "limits.deadline=90")
     with (
         serving(tmp_path / "run", f"model={place}", "replicas.threads=1", *patient) as server,
         concurrent.futures.ThreadPoolExecutor(24) as pool,
@@ -226,7 +228,9 @@ def test_a_new_version_takes_over_without_a_failed_request(tiny: Built, tmp_path
             until(lambda: load.tally.succeeded > 20)
             running.stdin.write("\n")
             running.stdin.flush()
+            begun = time.monotonic()
             assert running.stdout.readline() == "up\n"
+            took = time.monotonic() - begun
 
             def changed() -> bool:
                 got = httpx.post(f"{address}/v1/classify", json=asked[0][0], timeout=30).json()
@@ -236,10 +240,10 @@ def test_a_new_version_takes_over_without_a_failed_request(tiny: Built, tmp_path
             seen = load.tally.succeeded
             until(lambda: load.tally.succeeded > seen + 50)
         longest = max(load.tally.seconds)
-        sys.stderr.write(f"\nan update: {load.tally}, the longest {longest:.1f} s\n")
+        sys.stderr.write(f"\nan update of {took:.1f} s: {load.tally}, the longest {longest:.1f} s\n")
         assert set(load.tally.answers) == {"200"}
         assert load.tally.lost == []
-        assert longest < 5, "the old one answers until the new one can: with none of both it took 8 s"
+        assert longest < took / 4, "the old one answers until the new one can: with none of both it took 8 of 19 s"
     finally:
         running.stdin.write("\n")
         running.stdin.close()

@@ -1,6 +1,6 @@
 """Kill training's workers and its driver at random moments: it must end with the weights of a run undisturbed.
 
-CI kills a worker and a driver; XLNU_KILLS=10 is the full measure.
+CI kills one or the other; XLNU_KILLS=10 is the full measure.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from xlnu.tiny.build import Built
 pytestmark = pytest.mark.timeout(2400)
 
 TOP = Path(__file__).parents[2]
-KILLS = int(os.environ.get("XLNU_KILLS", "2"))
+KILLS = int(os.environ.get("XLNU_KILLS", "1"))
 
 
 def start(store: Path, cache: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
@@ -57,13 +57,14 @@ def test_killed_at_random_it_ends_with_the_same_weights(
     expected = weights(calm)
     seed = random.randrange(2**32)
     chance, workers, resumed = random.Random(seed), 0, 0
+    first = chance.randrange(2)
     for kill in range(KILLS):
         store = tmp_path / f"store{kill}"
         child = start(store, cache, cluster)
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.communicate(timeout=chance.uniform(0.2, 0.95) * whole)
         saved = len(list(store.glob("training/*/step-*/state-*"))) > 1  # the last may be on its way
-        if kill % 2 == 0 and kill_one("ray::RayTrainWorker", chance, cluster):
+        if (first + kill) % 2 == 0 and kill_one("ray::RayTrainWorker", chance, cluster):
             workers += 1
         else:
             child.send_signal(signal.SIGKILL)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.waiting import until
+
 TOP = Path(__file__).parents[2]
 JOB = TOP / "tests" / "requests_job.py"
 
@@ -60,7 +62,14 @@ def test_the_resolved_config_is_saved_and_runs_the_same_again(tmp_path: Path) ->
         "languages": ["sw", "mad->jav_Latn"],
         "source": "eng_Latn",
         "rows_per_part": 5,
-        "run": {"dir": "there", "latex": False, "store": "runs/store", "price": 0.0},
+        "run": {
+            "dir": "there",
+            "latex": False,
+            "store": "runs/store",
+            "price": 0.0,
+            "cluster": "",
+            "prices": "cluster/prices.yaml",
+        },
     }
     assert "nothing was left to do" in start(tmp_path, "--config", "there/config.yaml").stderr
 
@@ -101,7 +110,7 @@ WRONG = [
     (["source=arb_Latn"], "source: got arb_Latn (command line); NLLB has no arb_Latn (Modern Standard Arabic in "),
     (["rows_per_part=0"], "rows_per_part: got 0 (command line); allowed: a whole number, at least 1"),
     (["rows_per_prat=2"], "rows_per_prat: no such key (command line); did you mean rows_per_part?"),
-    (["store=x"], "store: no such key (command line); did you mean run.store?"),
+    (["stor=x"], "stor: no such key (command line); did you mean run.store?"),
     (["--config", "none.yaml"], "none.yaml: no such file"),
     (["--config"], "--config needs a file: --config FILE"),
     (["--rows_per_part=2"], "--rows_per_part: no such option; there are --config FILE, --plan and --help; "),
@@ -117,7 +126,7 @@ WRONG = [
         ["run.store=s3://key:secret@b/x"],
         "run.store: a URI may not hold keys or an @, for it is saved with every run",
     ),
-    (["run.store="], "run.store: '' is neither a folder nor a URI"),
+    (["run.store=' '"], "run.store: ' ' is neither a folder nor a URI"),
     (["run.dir=/proc/x"], "run.dir: /proc/x/.unfinished-probe: cannot be written: No such file or directory"),
     (["run.store=/proc/x"], "run.store: /proc/x/.unfinished-probe: cannot be written: No such file or directory"),
     (["requests"], "'requests' is not key=value; --help lists the keys"),
@@ -149,10 +158,8 @@ def test_a_termination_is_one_line_and_the_lock_is_given_back(tmp_path: Path) ->
     """What a spot machine, `ray job stop` or Ctrl-C does."""
     command = [sys.executable, str(JOB), "rows_per_part=1"]
     child = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    began = time.monotonic()
-    while not list(tmp_path.glob("runs/store/requests-*/*.parquet")):
-        assert child.poll() is None
-        assert time.monotonic() - began < 60
+    until(lambda: child.poll() is not None or list(tmp_path.glob("runs/store/requests-*/*.parquet")), every=0.05)
+    assert child.poll() is None
     child.terminate()
     _, errors = child.communicate(timeout=60)
     assert child.returncode == 1

@@ -37,7 +37,7 @@ from xlnu.merge.job import MergeConfig, work
 from xlnu.run import Run
 config = load(MergeConfig, None, sys.argv[1:])
 for plan, config.method in ((True, "swap"), (False, "adaptive")):
-    work(config, Run("merge", config.run, settings(config), plan))
+    work(config, Run("merge", config, plan))
     print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 

@@ -18,7 +18,8 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from tests.serve.serving import SENTENCES, TOP, free_port, made
+from tests.serve.serving import SENTENCES, TOP, made
+from xlnu.machine import free_port
 from xlnu.tiny.build import Built
 
 JOB = str(TOP / "jobs" / "serve.py")

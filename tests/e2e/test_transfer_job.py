@@ -10,6 +10,8 @@ from pathlib import Path
 import datasets
 import pytest
 
+from tests.waiting import until
+
 TOP = Path(__file__).parents[2]
 ECHO = [f"{who}.{what}=echo" for who in ("english", "translator") for what in ("engine", "model")]
 
@@ -68,10 +70,8 @@ def test_a_source_that_is_not_there_is_a_users_mistake(folder: Path) -> None:
 def test_a_termination_is_said_in_one_line_and_the_same_command_goes_on(folder: Path) -> None:
     settings = ("english.rows_per_part=1", "transfer.flags=[]")
     child = subprocess.Popen(command(*settings), cwd=folder, stderr=subprocess.PIPE, text=True)
-    began = time.monotonic()
-    while not list(folder.glob("runs/store/english-*/*.parquet")):
-        assert child.poll() is None
-        assert time.monotonic() - began < 100
+    until(lambda: child.poll() is not None or list(folder.glob("runs/store/english-*/*.parquet")), every=0.05)
+    assert child.poll() is None
     child.terminate()
     errors = child.communicate(timeout=100)[1]
     assert child.returncode == 1

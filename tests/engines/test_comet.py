@@ -1,5 +1,6 @@
 import logging
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -90,6 +91,22 @@ def test_batches_hold_as_many_tokens_as_fit_padding_included(built: Built, pairs
     assert len(seen) < 1.5 * alone / 600
     assert shapes(opened(built.qe, 100), pairs[30:31]) == [(1, 512)]  # one that is larger goes alone
     assert shapes(opened(built.qe, 1024), pairs[30:31] * 2) == [(2, 512)]  # what is cut off does not count
+
+
+def test_moved_with_the_encoder_in_it_it_says_the_same(
+    built: Built, scorer: CometScorer, pairs: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    """Its path is in the checkpoint; and what is there may have gone, or be on another machine."""
+    place = tmp_path / "moved"
+    shutil.copytree(built.qe, place)
+    kept = torch.load(place / "checkpoints" / "model.ckpt", weights_only=False)
+    gone = {"pretrained_model": str(tmp_path / "gone" / "encoder")}
+    torch.save(kept | {"hyper_parameters": kept["hyper_parameters"] | gone}, place / "checkpoints" / "model.ckpt")
+    about = yaml.safe_load((place / "hparams.yaml").read_text())
+    (place / "hparams.yaml").write_text(yaml.safe_dump(about | gone))
+    assert opened(place).score(pairs[:20]) == scorer.score(pairs[:20])
+    known = AnyComet(str(place), batch_tokens=2048, threads=1, device="cpu").metric.hparams
+    assert known == scorer.metric.hparams | {"pretrained_model": str(place / "encoder")}
 
 
 def test_no_pairs_have_no_scores(scorer: CometScorer) -> None:

@@ -11,6 +11,7 @@ import ray
 from transformers import AutoTokenizer
 
 from xlnu import steps
+from xlnu.cluster.pools import Placed
 from xlnu.config import load
 from xlnu.engines.base import Answer, Decoding
 from xlnu.engines.chat import question, render
@@ -29,7 +30,9 @@ CONFIG = Path(__file__).parents[2] / "configs" / "tiny" / "transfer.yaml"
 
 @pytest.mark.usefixtures("ray_here")
 def test_ray_builds_the_pipeline_that_our_settings_ask_for(tiny: Built) -> None:
-    built = processor(find("english.model", str(tiny.llm)), gpus=2, actors=3, compute="float16", batch=64)
+    built = processor(
+        find("english.model", str(tiny.llm)), Placed(3, 1, 2, {"generator": 0.001}), compute="float16", batch=64
+    )
     assert built.list_stage_names() == ["vLLMEngineStage"], "tokens go in and text comes out: no stage beside it"
     stage = built.get_stage_by_name("vLLMEngineStage")
     engine, placed = stage.fn_constructor_kwargs, stage.map_batches_kwargs
@@ -43,7 +46,7 @@ def test_ray_builds_the_pipeline_that_our_settings_ask_for(tiny: Built) -> None:
 @pytest.mark.usefixtures("ray_here")
 def test_engines_fetch_a_model_of_the_hub_themselves_in_its_revision() -> None:
     hub = Checkpoint("some/model", "0123abc", "")
-    stage = processor(hub, gpus=1, actors=1, compute="auto", batch=64).get_stage_by_name("vLLMEngineStage")
+    stage = processor(hub, Placed(1, 1, 1), compute="auto", batch=64).get_stage_by_name("vLLMEngineStage")
     assert stage.fn_constructor_kwargs["model"] == "some/model"
     assert stage.fn_constructor_kwargs["engine_kwargs"]["revision"] == "0123abc"
 

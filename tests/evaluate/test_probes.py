@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.stack.stacks import FAMILIES, alone, llm, reader, stack
 from xlnu import steps
+from xlnu.cluster.pools import GeneratorPool, Placed
 from xlnu.engines.checkpoint import Checkpoint, find
 from xlnu.errors import UserError
 from xlnu.evaluate import alignment, flores, probe_plots, probes
@@ -26,7 +27,6 @@ from xlnu.languages import Language, declare, resolve
 from xlnu.mtllm.trained import save
 from xlnu.progress import Display
 from xlnu.report.document import Resource
-from xlnu.spread import Placed, PoolConfig
 from xlnu.stack.fit import fit
 from xlnu.stack.inputs import padded
 from xlnu.stack.model import StackModel
@@ -82,7 +82,7 @@ def probed(
     batch_tokens: int = 4096,
 ) -> list[Row]:
     """The rows, made here and not by an actor."""
-    given = probes._Given(model, base, kind, {}, batch_tokens)
+    given = probes._Given(model, base, kind, Elsewhere({}), batch_tokens)
     layers = [(part, layer, count) for part, count in probes._counts(given).items() for layer in range(count + 1)]
     stage, each = probes._Probe(given, SOURCE, pairs, layers, PLACED), len(layers)
     parts = [Part(at, at * each, (at + 1) * each) for at in range(len(pairs))]
@@ -94,10 +94,8 @@ def pairs(built: Built, few: Sequence[Language], n: int = 100) -> dict[Language,
 
 
 def settings(folder: Path, **about: Any) -> ProbeConfig:
-    pool = PoolConfig()
-    pool.actors, pool.cpus = 1, 1
-    config = ProbeConfig()
-    config.flores, config.pool = str(folder), pool
+    config = ProbeConfig(pool=GeneratorPool(actors=1, cpus=1))
+    config.flores = str(folder)
     return dataclasses.replace(config, **about)
 
 
@@ -179,7 +177,7 @@ def test_an_address_is_made_of_all_that_changes_a_number(tiny: Built, tmp_path: 
     assert address("adapter", model) != address("adapter", find("base", str(tiny.mt)))
     assert first not in (address(some=few[::-1]), address(some=[*few, resolve("ukr_Cyrl")]))
     assert address(split="devtest") != first
-    on_gpus = PoolConfig()
+    on_gpus = GeneratorPool()
     on_gpus.gpus = 1  # in the model's own numbers
     assert address(pool=on_gpus) != first
     path = flores.place(place, "dev", few[1])
@@ -406,7 +404,7 @@ def test_the_source_language_is_read_as_such(tiny: Built, tmp_path: Path) -> Non
     model, _ = stacked(tmp_path / "stack", tiny)
     texts = ["the boy sees the old horse.", "a baker buys a red plum.", "the man sees the boy."]
     opened, (one, *_) = at_work.Stack(model.name, {}, 0, 100), languages(tiny)
-    given = probes._Given(model, None, "stack", {}, 100)
+    given = probes._Given(model, None, "stack", Elsewhere({}), 100)
     stage = probes._Probe(given, SOURCE, {one: [(text, text) for text in texts]}, [("encoder", 0, 2)], PLACED)
     for part, states in opened.read(texts, SOURCE).layers.items():
         assert torch.equal(stage.source.layers[part], states)

@@ -11,13 +11,13 @@ import torch
 
 from tests.mtllm.worlds import parents, run, settings
 from tests.train.spawned import spawn
+from xlnu.cluster.pools import Placed
 from xlnu.errors import Halt
 from xlnu.languages import resolve, resolve_all
 from xlnu.mtllm import bitext, embed, feed, tasks, texts, tokens, trained
 from xlnu.mtllm.build import Built, Made
 from xlnu.mtllm.recipes import Goal, Training, Weights
 from xlnu.mtllm.schemas import TOKENS
-from xlnu.spread import Placed
 from xlnu.steps import Part, Rows, Step, Work, Writer
 from xlnu.store import Store
 from xlnu.tiny.build import Built as TinyBuilt
@@ -156,7 +156,7 @@ def learn(rank: int, world: int, out: Path, stages: dict[Goal, One]) -> None:
         for stage in STAGES[goal]:
             config = dataclasses.replace(one.config, zero=ZeroConfig(stage))
             job = workers.job(one.recipe, config, Placed(world, 1, 0), goal)
-            engine = workers.start(job)
+            engine = workers.start(job, world)
             running = one.recipe.running(engine, rank, world, config.micro)
 
             def checkpoint(now: Progress, _: Any, engine: Any = engine, place: Path = out / goal / stage) -> None:

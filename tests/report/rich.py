@@ -11,6 +11,7 @@ from xlnu.report.document import (
     Claim,
     Comparison,
     Finding,
+    Machines,
     Mode,
     Plot,
     Report,
@@ -83,6 +84,10 @@ def rich(languages: int = 8, seeds: int = 1, seed: int = 0) -> Report:
             Finding("languages", "flores swh_Latn", "12 % of answers are in another language than asked", False),
             Finding("one answer", f"sib200 {EVIL}", "every answer is 'politics'", True),
             Finding("contamination", "belebele.zip", f"3 questions stand in the training data: {ARABIC}", True),
+        ],
+        machines=[
+            Machines("translator", "g6.xlarge", True, 32, 61.25, 4.5, 22.05, "USD"),
+            Machines(EVIL, "", False, 1, 3.0, 3.0, None, ""),
         ],
     )
 

@@ -128,6 +128,7 @@ def test_a_report_of_nothing_is_written_too_and_has_no_tiny() -> None:
         "plots": [],
         "samples": [],
         "findings": [],
+        "machines": [],
     }
 
 
@@ -379,7 +380,7 @@ def test_the_page_leaves_out_what_there_is_not() -> None:
 def test_the_page_has_all_its_parts_in_order_and_leads_to_them() -> None:
     report = dataclasses.replace(rich(), tiny=a_report().tiny)
     parts = ["claims", "findings", "scores", "averages", "changes", "comparisons", "plots", "samples"]
-    parts += ["steps", "tiny", "settings", "versions"]
+    parts += ["steps", "machines", "tiny", "settings", "versions"]
     assert headings(report) == parts
     html = page(report).decode()
     assert [a["href"] for tag, a in Elements(html).found if tag == "a"] == [f"#{part}" for part in parts]

@@ -4,12 +4,10 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import httpx
 from transformers import AutoTokenizer
 
 from tests.stack.stacks import stack
+from xlnu.machine import free_port
 from xlnu.stack import artefact
 from xlnu.tiny.build import Built
 
@@ -48,21 +47,6 @@ def made(built: Built, folder: Path, name: str, seed: int = 0, llm: str = "", **
     return place
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def until(true: Callable[[], Any], seconds: float = 120) -> Any:
-    """What it says, once that is anything."""
-    end, wait = time.monotonic() + seconds, threading.Event()
-    while not (found := true()):
-        assert time.monotonic() < end
-        wait.wait(0.2)
-    return found
-
-
 class Server:
     """`settings`: key=value of the job. stderr is kept, for when it does not start."""
 
@@ -84,7 +68,8 @@ class Server:
             self.process.terminate()
             self.process.wait(60)
             raise AssertionError("".join(self.said)[-3000:])
-        self.http = httpx.Client(base_url=self.address, timeout=60)
+        # Longer than any deadline that a test sets: the server says when it is too late, not its client.
+        self.http = httpx.Client(base_url=self.address, timeout=120)
 
     def _read(self) -> None:
         assert self.process.stderr is not None

@@ -1,8 +1,5 @@
 """The files by which others start the same server."""
 
-import gzip
-import os
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -10,6 +7,7 @@ import pytest
 import yaml
 from ray.serve.schema import ServeDeploySchema
 
+from tests.cluster.crds import crd
 from tests.serve.serving import TOP
 from xlnu import config
 from xlnu.errors import UserError
@@ -19,40 +17,15 @@ from xlnu.serve.settings import ServeConfig
 
 SHIPPED = TOP / "configs" / "serve.yaml"
 MANY = ["models={topic: /models/a, nli: /models/b}", "replicas.least=0", "replicas.most=3", "replicas.gpus=0.5",
-        "replicas.resources={server: 1}", "limits.wait=3", "api.replicas=2"]  # fmt: skip
-
-
-def crd(kind: str) -> Any:
-    """The schema that KubeRay publishes."""
-    folder = os.environ.get("XLNU_REAL_DATA")
-    if not folder:
-        pytest.skip("XLNU_REAL_DATA names no folder of real data")
-    text = gzip.decompress((Path(folder) / "kuberay_crds" / f"ray.io_{kind}.yaml.gz").read_bytes())
-    (content,) = [one for one in yaml.safe_load_all(text) if one]
-    (version,) = [one for one in content["spec"]["versions"] if one["name"] == "v1"]
-    return closed(version["schema"]["openAPIV3Schema"])
-
-
-def closed(schema: Any) -> Any:
-    """As the API server has it, which drops what the schema does not name: here that is an error."""
-    if isinstance(schema, list):
-        return [closed(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if schema.get("x-kubernetes-int-or-string"):
-        return {"anyOf": [{"type": "integer"}, {"type": "string"}]}
-    made = {name: closed(one) for name, one in schema.items() if name != "format"}
-    if isinstance(made.get("properties"), dict) and "type" in made and "additionalProperties" not in made:
-        made["additionalProperties"] = made.get("x-kubernetes-preserve-unknown-fields", False)
-        if set(made["properties"]) >= {"apiVersion", "kind", "metadata"}:
-            made["additionalProperties"] = True
-    return made
+        "limits.wait=3", "api.replicas=2"]  # fmt: skip
 
 
 @pytest.mark.parametrize("arguments", [["models={topic: org/name}"], MANY])
 def test_kuberay_takes_the_manifest(arguments: list[str]) -> None:
     given = config.load(ServeJobConfig, None, arguments)
-    made = yaml.safe_load(yaml.safe_dump(rayservice(given, given.kube)))
+    text = yaml.safe_dump(rayservice(given, given.kube))
+    assert "&id" not in text  # nothing in it points elsewhere
+    made = yaml.safe_load(text)
     schema = crd("rayservices")
     jsonschema.validate(made, schema)
     made["spec"]["rayClusterConfig"]["workerGroupSpecs"][0]["maxReplica"] = 5
@@ -74,8 +47,12 @@ def test_the_manifest_is_the_same_server() -> None:
     container = group["template"]["spec"]["containers"][0]
     assert container["image"] == "registry/xlnu:1"
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
-    assert container["env"][0]["valueFrom"]["secretKeyRef"]["key"] == "keys"
-    assert group["rayStartParams"]["resources"] == "'{\"server\": 1.0}'"
+    (keys,) = (one for one in container["env"] if one["name"] == "XLNU_API_KEYS")
+    assert keys["valueFrom"]["secretKeyRef"]["key"] == "keys"
+    assert group["rayStartParams"] == {"num-cpus": "2", "num-gpus": "1", "resources": "'{\"server\": 1}'"}
+    head = made["spec"]["rayClusterConfig"]["headGroupSpec"]
+    assert head["rayStartParams"] == {"num-cpus": "0", "resources": "'{\"head\": 1}'"}
+    assert head["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"] == "2"
     assert made["spec"]["rayClusterConfig"]["authOptions"] == {"mode": "token"}
 
 

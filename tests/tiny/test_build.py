@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
+from tests.waiting import until
 from xlnu.errors import Halt
 from xlnu.progress import Display
 from xlnu.report.interface import encode
@@ -162,10 +162,11 @@ def test_changed_code_is_another_world(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert {name for name in before if before[name] == after[name]} == {"data", "llm"}
 
 
-def test_a_cache_that_was_moved_is_refused_with_what_to_do(built: Built, tmp_path: Path) -> None:
+def test_a_cache_that_was_moved_is_as_good(built: Built, tmp_path: Path) -> None:
     shutil.copytree(built.qe.parent, tmp_path / "moved")
-    with pytest.raises(Halt, match=r"tiny_qe-\w+: was made as .*; delete this folder and run again"):
-        build(TinyConfig(size="xs", cache=str(tmp_path / "moved")), Display())
+    moved = build(TinyConfig(size="xs", cache=str(tmp_path / "moved")), Display())
+    assert moved.numbers == built.numbers
+    assert moved.qe == tmp_path / "moved" / built.qe.name
 
 
 def test_damaged_numbers_are_named(built: Built, tmp_path: Path) -> None:
@@ -220,16 +221,17 @@ def test_killed_it_takes_its_trainers_along_and_goes_on_when_run_again(tmp_path:
         command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as running:
         next(line for line in lines_of(running) if "tiny_data: done" in line)
-        until = time.monotonic() + 60
-        while len({place.parent.name for place in (tmp_path / "cache").glob("tiny_[lm]*/_lock*")}) < 2:
-            assert time.monotonic() < until, "the trainers did not start"
+        until(
+            lambda: len({at.parent.name for at in (tmp_path / "cache").glob("tiny_[lm]*/_lock*")}) == 2, every=0.05
+        )
         trainers = children(running.pid)
         os.kill(running.pid, signal.SIGKILL)
-    until = time.monotonic() + 30
-    while any(
-        Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in trainers
-    ):
-        assert time.monotonic() < until, "the trainers outlive the job"
+    # The trainers do not outlive the job: a process that is only not yet waited for has no command line.
+    until(
+        lambda: (
+            not any(at.exists() and at.read_bytes() for at in (Path(f"/proc/{pid}/cmdline") for pid in trainers))
+        )
+    )
     assert not list((tmp_path / "cache").glob("tiny_[lm]*/manifest.json")), "the trainers worked on"
     again = job(tmp_path, "tiny.cache=cache")
     assert again.returncode == 0, again.stderr

@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 
+from xlnu.train.config import LoopConfig
 from xlnu.train.loop import Running
+from xlnu.train.schedule import share
 
 ROWS, HELD_OUT, INPUTS, HIDDEN = 24, 7, 5, 6
 
@@ -37,7 +39,7 @@ class Shares:
 
     def micros(self, step: int) -> Iterator[Some]:
         mine = self.at(step)[self.rank :: self.world]
-        for start in range(0, self.batch // self.world, self.micro):
+        for start in range(0, -(-self.batch // self.world), self.micro):
             yield self._some(mine[start : start + self.micro])
 
     def nothing(self, times: int) -> list[Some]:
@@ -112,3 +114,31 @@ class Regression:
         held_out = Shares(numbers(1, HELD_OUT), -(-HELD_OUT // at_once), at_once, rank, world, micro)
         goal = Squares(engine)
         return Running(train, held_out, goal, goal)
+
+
+def plainly(about: LoopConfig, steps: int) -> tuple[list[dict[str, float]], dict[str, torch.Tensor]]:
+    """One worker, no DeepSpeed, no micro-batches; each group with its own learning rate."""
+    told = list[dict[str, float]]()
+    torch.manual_seed(about.seed)
+    model = Net()
+    optimizer = torch.optim.AdamW(
+        [{"params": model.get_submodule(name).parameters()} for name in SCALES], weight_decay=about.weight_decay
+    )
+    data, held = Shares(numbers(0, ROWS), steps, about.batch, 0, 1, about.batch), numbers(1, HELD_OUT)
+    for step in range(steps):
+        rate = about.lr * share(step, steps, about.warmup, about.decay)
+        for group, scale in zip(optimizer.param_groups, SCALES.values(), strict=True):
+            group["lr"] = rate * (1.0 if scale is None else scale)
+        (micro,) = data.micros(step)
+        loss = Squares(model).losses(micro).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), about.clip)
+        optimizer.step()
+        optimizer.zero_grad()
+        row = {"loss": float(loss.detach())}
+        if (step + 1) % about.evaluate_every == 0:
+            with torch.no_grad():
+                off = model(held.given) - held.wanted
+            row |= {"held_out_loss": float(off.square().mean()), "held_out_off": float(off.abs().mean())}
+        told.append(row)
+    return told, {name: one.detach() for name, one in model.named_parameters()}

@@ -1,23 +1,20 @@
 """Processes that train together by DeepSpeed, without Ray: what stands between a loop and its test."""
 
 import os
-import socket
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from xlnu.machine import free_port
 from xlnu.train.zero import compile_nothing
 
 
 def spawn(workers: int, run: Callable[..., None], *about: Any) -> None:
     """`run(rank, workers, *about)` in each; its first failure is raised here."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
     spawning: Any = torch.multiprocessing
-    spawning.spawn(_worker, (workers, port, run, about), nprocs=workers)
+    spawning.spawn(_worker, (workers, free_port(), run, about), nprocs=workers)
 
 
 def _worker(rank: int, workers: int, port: int, run: Callable[..., None], about: tuple[Any, ...]) -> None:

@@ -10,10 +10,10 @@ import pytest
 from transformers import LlamaConfig, MixtralConfig
 
 from xlnu import steps
+from xlnu.cluster.pools import TrainerPool
 from xlnu.config import load, section
 from xlnu.errors import UserError
 from xlnu.progress import Display
-from xlnu.spread import PoolConfig
 from xlnu.steps import Result, Step, Work
 from xlnu.store import Store
 from xlnu.train.build import TrainConfig
@@ -156,11 +156,11 @@ def test_of_a_model_that_cannot_be_traced_the_rest_is_told(tmp_path: Path) -> No
 
 
 def test_here_workers_share_the_machine() -> None:
-    whole = here(PoolConfig())
+    whole = here(config())
     assert whole.workers == 1
     assert not whole.gpu
-    two = PoolConfig()
-    two.actors, two.cpus = 2, 1
+    two = config()
+    two.pool = TrainerPool(actors=2, cpus=1)
     part = here(two)
     assert part.workers == 2
     assert whole.device

@@ -10,18 +10,17 @@ from typing import Any
 import pytest
 import torch
 
-from tests.train.regressions import HELD_OUT, SCALES, Net, Regression, Shares, Squares, numbers
+from tests.train.regressions import Net, Regression, plainly
 from tests.train.spawned import spawn
 from xlnu import steps
+from xlnu.cluster.pools import Placed, PoolConfig
 from xlnu.errors import UserError
 from xlnu.progress import Display
-from xlnu.spread import Placed, PoolConfig
 from xlnu.steps import Step, Work
 from xlnu.store import Store
 from xlnu.train import state, workers
 from xlnu.train.config import LoopConfig, check, check_shares
 from xlnu.train.loop import Diverged, Progress, fit, step_of_nothing
-from xlnu.train.schedule import share
 from xlnu.train.zero import Stage, ZeroConfig
 
 pytestmark = pytest.mark.timeout(600)
@@ -37,37 +36,13 @@ def config(stage: Stage = "0", **settings: Any) -> LoopConfig:
 
 
 def plain() -> tuple[list[dict[str, float]], dict[str, torch.Tensor]]:
-    """One worker, no DeepSpeed, no micro-batches; each group with its own learning rate."""
-    told, about = list[dict[str, float]](), config()
-    torch.manual_seed(about.seed)
-    model = Net()
-    optimizer = torch.optim.AdamW(
-        [{"params": model.get_submodule(name).parameters()} for name in SCALES], weight_decay=about.weight_decay
-    )
-    data, held = Shares(numbers(0, 24), STEPS, BATCH, 0, 1, BATCH), numbers(1, HELD_OUT)
-    for step in range(STEPS):
-        rate = about.lr * share(step, STEPS, about.warmup, about.decay)
-        for group, scale in zip(optimizer.param_groups, SCALES.values(), strict=True):
-            group["lr"] = rate * (1.0 if scale is None else scale)
-        (micro,) = data.micros(step)
-        loss = Squares(model).losses(micro).mean()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), about.clip)
-        optimizer.step()
-        optimizer.zero_grad()
-        row = {"loss": float(loss.detach())}
-        if (step + 1) % EVERY == 0:
-            with torch.no_grad():
-                off = model(held.given) - held.wanted
-            row |= {"held_out_loss": float(off.square().mean()), "held_out_off": float(off.abs().mean())}
-        told.append(row)
-    return told, {name: one.detach() for name, one in model.named_parameters()}
+    return plainly(config(), STEPS)
 
 
 def run(rank: int, world: int, out: Path, stage: Stage, start: str) -> None:
     """From the beginning, or from a step's state."""
     job = workers.job(Regression(STEPS, BATCH), config(stage), Placed(world, 1, 0), "align")
-    engine = workers.start(job)
+    engine = workers.start(job, world)
     running, progress = job.recipe.running(engine, rank, world, job.micro), Progress()
     name = f"{stage}-again" if start else stage
     if start:

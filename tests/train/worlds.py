@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 
 from xlnu import steps
+from xlnu.cluster.pools import Placed
 from xlnu.engines.checkpoint import find
 from xlnu.progress import Display
 from xlnu.rows import TRANSFER, row_id
-from xlnu.spread import Placed
 from xlnu.steps import Part, Result, Rows, Step, Work, Writer
 from xlnu.store import Store
 from xlnu.tiny.build import Built

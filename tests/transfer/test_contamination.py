@@ -213,7 +213,7 @@ ADVICE = "give UTF-8 text, TSV, CSV, JSON, JSON lines, Parquet, or a tar or zip 
         ("a.tar.xz", CUT_OFF, f"a.tar.xz cannot be read as a benchmark: .+; {ADVICE}"),
         ("a.tar", b"tar", f"a.tar cannot be read as a benchmark: .+; {ADVICE}"),
         ("a.zip", b"zip", f"a.zip cannot be read as a benchmark: .+; {ADVICE}"),
-        ("a.gz", gzip.compress(b"text")[:-6], f"a.gz cannot be read as a benchmark: .+; {ADVICE}"),
+        ("a.gz", gzip.compress(b"text", mtime=0)[:-6], f"a.gz cannot be read as a benchmark: .+; {ADVICE}"),
         ("a.txt", b"news\nsports\n", "no line has 5 words; name files of a benchmark's text"),
     ],
 )

@@ -40,8 +40,10 @@ def run(todo: list[Step], store: Path) -> dict[str, Result]:
     return steps.named(steps.run(todo, Store(str(store)), Display()), todo)
 
 
-def make(store: Path, tiny: Built, *settings: str) -> dict[str, Result]:
-    return run(planned(tiny, *settings).steps, store)
+def make(store: Path, tiny: Built, *settings: str, last: str = "transfer") -> dict[str, Result]:
+    """The steps up to the last that is asked for."""
+    todo = planned(tiny, *settings).steps
+    return run(todo[: 1 + [step.name for step in todo].index(last)], store)
 
 
 def rows(made: dict[str, Result], step: str) -> list[dict[str, Any]]:
@@ -116,8 +118,8 @@ def test_the_llm_translates_for_itself_with_examples(tiny: Built, tmp_path: Path
 def test_transformers_draws_by_the_seed(tiny: Built, tmp_path: Path) -> None:
     drawn = ("english.engine=hf", "english.temperature=1.5", "english.max_new_tokens=8", "translator.engine=hf")
     first, other, again = (
-        make(tmp_path / str(i), tiny, *drawn, f"english.seed={seed}", "english.rows_per_part=4")
-        for i, seed in enumerate((0, 1, 0))
+        make(tmp_path / str(i), tiny, *drawn, f"english.seed={seed}", "english.rows_per_part=4", last=last)
+        for i, (seed, last) in enumerate(((0, "transfer"), (1, "english"), (0, "transfer")))
     )
     answers = [[row["answer"] for row in rows(made, "english")] for made in (first, other, again)]
     assert answers[0] == answers[2] != answers[1]
@@ -215,7 +217,7 @@ def test_a_model_that_another_machine_lacks_is_named(tmp_path: Path) -> None:
 def test_what_a_server_refuses_is_rejected_with_its_reason(
     tiny: Built, tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = make(tmp_path, tiny, "translator.engine=echo", "translator.pool.cpus=1")
+    made = make(tmp_path, tiny, "translator.engine=echo", last="sentences")
     refused = rows(made, "sentences")[0]["text"]
     monkeypatch.setattr(server, "refuses", refused)
     by_server = ("engine=openai", f"url=http://127.0.0.1:{server.server_port}/v1", "model=some-model")
@@ -236,10 +238,10 @@ def test_what_a_server_refuses_is_rejected_with_its_reason(
 
 def test_a_row_without_an_answer_never_teaches_silence(tiny: Built, tmp_path: Path, server: Server) -> None:
     by_server = ("engine=openai", f"url=http://127.0.0.1:{server.server_port}/v1", "model=some-model")
-    first = rows(make(tmp_path / "one", tiny, "english.engine=echo", "translator.engine=echo"), "instructions")[0]
+    first = rows(make(tmp_path, tiny, "translator.engine=echo", last="instructions"), "instructions")[0]
     server.silent_at = first["input"] or first["instruction"]
     settings = [f"english.{what}" for what in by_server] + ["translator.engine=echo"]
-    made = make(tmp_path / "two", tiny, *settings)
+    made = make(tmp_path, tiny, *settings)
     (silent,) = [row for row in rows(made, "english") if row["flags"] == ["empty"]]
     assert silent["reject"] is None, "english.reject=[] lets it go further"
     for row in rows(made, "transfer"):

@@ -10,7 +10,6 @@ import atexit
 import contextlib
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from xlnu.bench.stacking import Shape as Stack
 from xlnu.bench.translation import SOURCE, TARGET, made_sentences, made_words, save_model
 from xlnu.bench.translation import Shape as Mt
 from xlnu.errors import Halt
+from xlnu.machine import free_port
 
 TOP = Path(__file__).parents[2]
 TEXTS = 512
@@ -127,7 +127,7 @@ class World:
 
     @cached_property
     def ours(self) -> int:
-        metrics = f"metrics_port={_free()}"
+        metrics = f"metrics_port={free_port()}"
         wait = [f"limits.wait={WAIT}", "limits.deadline=60"]
         command = [str(TOP / "jobs" / "serve.py"), f"model={self.folder}/stack", metrics, *wait]
         return self._started("--job", *command)
@@ -142,7 +142,7 @@ class World:
 
     def _started(self, *command: str) -> int:
         """Its port, once it answers."""
-        port = _free()
+        port = free_port()
         job = command[0] == "--job"
         given = [*command[1:], f"port={port}", f"run.dir={self.folder}/run"] if job else [*command, str(port)]
         log = self.folder / f"log-{port}"
@@ -251,12 +251,6 @@ def _stop(running: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(subprocess.TimeoutExpired):
         running.wait(60)
     running.kill()
-
-
-def _free() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def benches() -> list[Bench]:

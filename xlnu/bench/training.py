@@ -27,9 +27,9 @@ import pyarrow as pa
 from xlnu import machine
 from xlnu.bench.frame import Bench
 from xlnu.bench.startup import python
+from xlnu.cluster.pools import Placed
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.rows import row_id
-from xlnu.spread import Placed
 from xlnu.steps import Part, Rows, Writer
 from xlnu.store import Store
 from xlnu.train import workers
@@ -278,7 +278,7 @@ def _ours(folder: Path, shape: Shape) -> Steps:
         held_out=index(Rows(packs.rows.store, (), (), rejected=True)),
     )
     job = workers.job(recipe, config, Placed(1, 1, 0))
-    engine = workers.start(job)
+    engine = workers.start(job, 1)
     assert not recipe.apart, "the bare loop packs"
     running, done = recipe.running(engine, 0, 1, shape.micro), Steps()
 

@@ -26,13 +26,14 @@ import pyarrow as pa
 from xlnu import machine
 from xlnu.bench.frame import Bench
 from xlnu.bench.startup import python
+from xlnu.cluster.pools import Placed, PoolConfig
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.engines.ct2 import convert
 from xlnu.engines.open import ModelConfig, TranslatorSpec
 from xlnu.languages import resolve
 from xlnu.progress import Display
 from xlnu.rows import ROW, SENTENCES, row_id
-from xlnu.spread import Placed, PoolConfig, spread
+from xlnu.spread import spread
 from xlnu.steps import Files, Part, Rows, Step, Together, Writer, run
 from xlnu.store import Store
 from xlnu.tiny.optimise import padded

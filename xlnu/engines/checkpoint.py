@@ -6,9 +6,10 @@ the commit the revision means, never of a path: a model that moved is the same m
 
 import hashlib
 import math
+import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from xlnu.cache import hash_file
@@ -16,6 +17,8 @@ from xlnu.errors import Halt, UserError, first_line
 
 # What makes a model: weights, shapes, tokenizer. Not READMEs, training states, or what else lies beside them.
 PARTS = ("*.safetensors", "*.bin", "*.json", "*.model", "*.jinja", "*.txt", "*.tiktoken", "*.ckpt", "*.yaml")
+
+folders: dict[str, "Checkpoint"] = {}  # that this process was told of, by content
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Checkpoint:
     content: str  # of a folder: the hash of its files; of the hub: empty
     licence: str = "not stated"
     parameters: int | None = None  # None: not known
+    store: str = field(default="", compare=False)  # of a folder: the cluster's, for machines that do not have it
 
     @property
     def identity(self) -> dict[str, str]:
@@ -41,12 +45,17 @@ class Checkpoint:
     def local(self, parts: Sequence[str] = PARTS) -> str:
         """A folder with its files on this machine."""
         if self.content:
-            if not Path(self.name).is_dir():
+            if Path(self.name).is_dir():
+                return self.name
+            from xlnu.engines.shared import shared
+
+            kept = shared(self)
+            if kept is None:
                 raise UserError(
                     f"{self.name}: there is no such folder on {socket.gethostname()}: put it where every machine "
                     "sees it, or take the model from the hub by its name"
                 )
-            return self.name
+            return str(kept.local())
         from huggingface_hub import HfApi, snapshot_download
         from huggingface_hub.errors import HfHubHTTPError
 
@@ -71,7 +80,10 @@ def find(key: str, name: str, revision: str = "main") -> Checkpoint:
         whole = any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
         if not whole and not list(folder.rglob("*.ckpt")):
             raise UserError(f"{key}: {name}: the folder holds no model: there is no config.json in it")
-        return Checkpoint(str(folder.absolute()), "", _hash_folder(folder), _licence(folder), parameters(folder))
+        at, content = str(folder.absolute()), _hash_folder(folder)
+        store = os.environ.get("XLNU_STORE", "") if os.environ.get("RAY_ADDRESS") else ""
+        folders[content] = Checkpoint(at, "", content, _licence(folder), parameters(folder), store)
+        return folders[content]
     if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
         why = "is a file; name the folder" if folder.exists() else "there is no such folder"
         raise UserError(f"{key}: {name}: {why} of a Hugging Face checkpoint")
@@ -122,9 +134,12 @@ def _licence(folder: Path) -> str:
     return stated or Checkpoint.licence
 
 
+def files(folder: Path) -> list[Path]:
+    return sorted({path for pattern in PARTS for path in folder.rglob(pattern) if path.is_file()})
+
+
 def _hash_folder(folder: Path) -> str:
-    files = sorted({path for pattern in PARTS for path in folder.rglob(pattern) if path.is_file()})
     whole = hashlib.sha256()
-    for path in files:
+    for path in files(folder):
         whole.update(f"{path.relative_to(folder)}\0{hash_file(path)}\n".encode())
     return whole.hexdigest()[:32]

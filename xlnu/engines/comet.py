@@ -1,8 +1,10 @@
 """COMETKiwi by comet's own class, without Lightning's trainer, which costs a tenth of a second a call."""
 
+import contextlib
 import logging
+import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +117,34 @@ def _loaded(checkpoint: Path) -> Any:
         # Weights that are missing would stay random; comet lets that pass, for what is left over is harmless.
         warnings.filterwarnings("error", message="Found keys that are in the model state dict but not in")
         try:
-            metric = load_from_checkpoint(str(path.absolute()))
+            with _where_its_encoder_is(path.absolute()) as (place, changed):
+                metric = load_from_checkpoint(str(place), reload_hparams=changed)
         except Exception as error:  # comet's own are bare Exceptions; a file that is none raises whatever it likes
             why = " ".join(str(error).split())[:300] or type(error).__name__
             raise UserError(f"{path}: comet cannot open it: {why}") from error
     return metric
+
+
+@contextlib.contextmanager
+def _where_its_encoder_is(path: Path) -> Iterator[tuple[Path, bool]]:
+    """Where a checkpoint can be opened, and whether it says otherwise than its file. One that has its encoder in a
+    folder of its own knows it by the path it was made under; moved, it is opened by way of one that knows better.
+    """
+    import yaml
+
+    about = path.parents[1] / "hparams.yaml"
+    known = yaml.safe_load(about.read_text(encoding="utf-8")) if about.is_file() else {}
+    named = Path(known.get("pretrained_model", ""))
+    own = path.parents[1] / named.name
+    if not named.is_absolute() or named.is_dir() or not (own / "config.json").is_file():
+        yield path, False
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder, "checkpoints", path.name)
+        place.parent.mkdir()
+        place.symlink_to(path)
+        Path(folder, about.name).write_text(yaml.safe_dump(known | {"pretrained_model": str(own)}))
+        yield place, True
 
 
 def _file(checkpoint: Path) -> Path:

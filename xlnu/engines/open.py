@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from xlnu.cluster.pools import Placed, PoolConfig
 from xlnu.config import setting
 from xlnu.engines.adapters import merge
 from xlnu.engines.base import Generator, Translator
@@ -15,7 +16,7 @@ from xlnu.engines.hf import HfGenerator, HfTranslator
 from xlnu.engines.openai import OpenAIGenerator
 from xlnu.engines.prompted import PromptedTranslator
 from xlnu.errors import UserError
-from xlnu.spread import Placed, PoolConfig, call
+from xlnu.spread import call
 from xlnu.steps import NOBODY_KNOWS, Files, Step, Work
 
 
@@ -74,7 +75,7 @@ def conversion(name: str, checkpoint: Checkpoint, compute: str, base: Checkpoint
     """The step that converts a checkpoint, or an adapter of `base`, for CTranslate2, once for all who use it."""
 
     def run(work: Work) -> int:
-        call(_convert, checkpoint, compute, work.write_part, base, display=work.task.display)
+        call(_convert, checkpoint, compute, work.write_part, base, task=work.task)
         return 0
 
     import ctranslate2
@@ -89,7 +90,7 @@ def conversion_of(name: str, model: Step, base: Checkpoint | None, compute: str)
 
     def run(work: Work) -> int:
         files = work.inputs[model.name].files()
-        call(_convert, files, compute, work.write_part, base, display=work.task.display)
+        call(_convert, files, compute, work.write_part, base, task=work.task)
         return 0
 
     import ctranslate2
@@ -136,7 +137,7 @@ class GeneratorSpec:
                 config.url, config.model, concurrency=config.concurrency, timeout=300, patience=config.patience
             )
         assert self.checkpoint is not None
-        held: Any = {"batch_tokens": self.batch_tokens, "threads": placed.cpus, "gpus": placed.gpus}
+        held: Any = {"batch_tokens": self.batch_tokens, "threads": placed.threads, "gpus": placed.gpus}
         if self.engine == "ct2":
             assert self.converted is not None
             return Ct2Generator(self.converted.local(), self.compute, **held)
@@ -165,7 +166,7 @@ class TranslatorSpec:
         if self.llm is not None:
             return PromptedTranslator(self.llm.open(placed), self.shots, self.max_tokens)
         assert self.checkpoint is not None
-        held: Any = {"batch_tokens": self.batch_tokens, "threads": placed.cpus, "gpus": placed.gpus}
+        held: Any = {"batch_tokens": self.batch_tokens, "threads": placed.threads, "gpus": placed.gpus}
         limits: Any = {"beam": self.beam, "max_tokens": self.max_tokens}
         if self.engine == "ct2":
             assert self.converted is not None

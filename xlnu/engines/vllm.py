@@ -7,6 +7,7 @@ a time. What cannot be seen without a GPU: the engine at work. The pipeline befo
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from xlnu.cluster.pools import Placed
 from xlnu.engines.base import Answer, Decoding, Question
 from xlnu.engines.chat import render
 from xlnu.engines.checkpoint import Checkpoint
@@ -14,7 +15,7 @@ from xlnu.engines.checkpoint import Checkpoint
 ERROR = "__inference_error__"  # ray.data.llm's own name for what one row failed of
 
 
-def processor(checkpoint: Checkpoint, gpus: int, actors: int, compute: str, batch: int) -> Any:
+def processor(checkpoint: Checkpoint, placed: Placed, compute: str, batch: int) -> Any:
     """A callable from a dataset of `request` rows to one of answered rows. Each engine fetches the model itself."""
     import ray
     from ray.data.llm import build_processor, vLLMEngineProcessorConfig
@@ -24,10 +25,11 @@ def processor(checkpoint: Checkpoint, gpus: int, actors: int, compute: str, batc
         engine_kwargs={
             **({"revision": checkpoint.revision} if checkpoint.revision else {}),
             "dtype": compute,
-            "tensor_parallel_size": gpus,
+            "tensor_parallel_size": placed.gpus,
             "enable_prefix_caching": True,  # the template's beginning is the same in every prompt
         },
-        concurrency=(actors, actors),  # one number would let the pool begin with a single engine
+        concurrency=(placed.actors, placed.actors),  # one number would let the pool begin with a single engine
+        placement_group_config={"bundle_per_worker": {"CPU": 1, "GPU": 1, **placed.resources}},
         batch_size=batch,
         # each Ray is made for one vLLM, and its extra names which
         runtime_env={"pip": [f"ray[llm]=={ray.__version__}"]},

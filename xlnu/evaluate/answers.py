@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from xlnu.cluster.pools import Placed
 from xlnu.engines.base import Decoding, Generator
 from xlnu.engines.chat import question
 from xlnu.engines.checkpoint import Checkpoint
@@ -15,7 +16,7 @@ from xlnu.engines.open import computed, conversion, conversion_of
 from xlnu.errors import UserError
 from xlnu.evaluate.questions import AnswerConfig
 from xlnu.evaluate.schemas import ANSWERED
-from xlnu.spread import Placed, spread
+from xlnu.spread import spread
 from xlnu.steps import NOBODY_KNOWS, Files, Part, Rows, Step, Work
 
 
@@ -31,7 +32,7 @@ def steps(
         )
     if config.engine == "hf" and base and isinstance(model, Checkpoint):
         raise UserError(f"answer.engine: hf does not open an adapter, as {model.name} is one; take ct2")
-    compute = computed(config.engine, config.compute, config.pool.gpus)
+    compute = computed(config.engine, config.compute, config.pool.gpus_each)
     made = list[Step]()
     if config.engine == "ct2" and isinstance(model, Step):
         made = [conversion_of("model_ct2", model, base, compute)]
@@ -70,7 +71,7 @@ class _Model:
     batch_tokens: int
 
     def open(self, placed: Placed) -> Generator:
-        held: Any = {"batch_tokens": self.batch_tokens, "threads": placed.cpus, "gpus": placed.gpus}
+        held: Any = {"batch_tokens": self.batch_tokens, "threads": placed.threads, "gpus": placed.gpus}
         if self.engine == "ct2":
             assert isinstance(self.folder, Files)
             return Ct2Generator(self.folder.local(), self.compute, **held)

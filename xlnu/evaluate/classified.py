@@ -7,13 +7,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from xlnu.cluster.pools import Placed
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.engines.hf import batched
 from xlnu.errors import UserError
 from xlnu.evaluate.said import ReadConfig, answered
 from xlnu.evaluate.schemas import ANSWERED
 from xlnu.mtllm.tasks import Task
-from xlnu.spread import Placed, spread
+from xlnu.spread import spread
 from xlnu.steps import NOBODY_KNOWS, Part, Rows, Step, Work
 
 
@@ -54,7 +55,7 @@ class _Classify:
         import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        torch.set_num_threads(placed.cpus)
+        torch.set_num_threads(placed.threads)
         self.rows, self.task, self.batch_tokens, self.names = rows, task, batch_tokens, names
         folder = model.local()
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)  # type: ignore[no-untyped-call]

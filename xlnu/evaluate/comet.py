@@ -6,11 +6,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from xlnu.cluster.pools import Placed
 from xlnu.engines.checkpoint import Checkpoint, find
 from xlnu.evaluate.metrics import FROM_SOURCE, TO_SOURCE
 from xlnu.evaluate.questions import AnswerConfig
 from xlnu.evaluate.schemas import ANSWERED
-from xlnu.spread import Placed, spread
+from xlnu.spread import spread
 from xlnu.steps import NOBODY_KNOWS, Part, Rows, Step, Work
 
 METRIC = "comet"
@@ -47,7 +48,7 @@ class _Judge:
 
         self.asked, self.said, self.places, self.name = asked, said, places, checkpoint.short
         device = "cuda" if placed.gpus else "cpu"
-        self.model = AnyComet(checkpoint.local(), batch_tokens=batch_tokens, threads=placed.cpus, device=device)
+        self.model = AnyComet(checkpoint.local(), batch_tokens=batch_tokens, threads=placed.threads, device=device)
 
     def __call__(self, _step: str, part: Part) -> tuple[pa.Table, int]:
         places = self.places[part.start : part.stop]

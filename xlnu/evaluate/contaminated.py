@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
+from xlnu.cluster.pools import ONE_CORE, Placed
 from xlnu.evaluate.asked import Benchmark
 from xlnu.report.document import Finding
 from xlnu.rows import ROW, row_id
-from xlnu.spread import Placed, PoolConfig, spread
+from xlnu.spread import spread
 from xlnu.steps import NOBODY_KNOWS, Part, Result, Step, Work
 from xlnu.transfer.contamination import Benchmarks, fingerprint, texts
 
@@ -35,7 +36,7 @@ def step(training: Sequence[str], benchmarks: Sequence[Benchmark]) -> Step:
     def run(work: Work) -> int:
         names = [name for name, _ in texts(training)]
         stage = functools.partial(_Look, list(training), tests)
-        spread({work.name: work}, {work.name: len(names)}, 1, stage, PoolConfig(cpus=1))
+        spread({work.name: work}, {work.name: len(names)}, 1, stage, ONE_CORE)
         return len(names)
 
     return Step("contaminated", about, run, estimate=NOBODY_KNOWS)

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 
+from xlnu.cluster.pools import GeneratorPool, Placed
 from xlnu.config import section, setting
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.errors import UserError
@@ -20,7 +21,7 @@ from xlnu.evaluate.said import asked_of, written
 from xlnu.evaluate.schemas import ANSWERED
 from xlnu.languages import Language
 from xlnu.mtllm.tasks import Task
-from xlnu.spread import Placed, PoolConfig, spread
+from xlnu.spread import spread
 from xlnu.steps import NOBODY_KNOWS, Part, Rows, Step, Work
 
 Row = Mapping[str, Any]
@@ -37,7 +38,7 @@ class HarnessConfig:
     )
     batch: int = setting(16, "requests computed at once", at_least=1)
     rows_per_part: int = setting(256, "answers written at once, and so lost at most to a kill", at_least=1)
-    pool: PoolConfig = section(PoolConfig)
+    pool: GeneratorPool = section(GeneratorPool)
 
 
 class Prompt(NamedTuple):
@@ -156,7 +157,7 @@ class _Ask:
     ) -> None:
         import torch
 
-        torch.set_num_threads(placed.cpus)
+        torch.set_num_threads(placed.threads)
         _quiet()
         from lm_eval.models.huggingface import HFLM
         from lm_eval.tasks import TaskManager

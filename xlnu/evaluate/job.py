@@ -24,7 +24,7 @@ from xlnu.evaluate import (
 from xlnu.evaluate.asked import Benchmark
 from xlnu.evaluate.judge import Judge
 from xlnu.evaluate.measured import Known, Measured, System
-from xlnu.evaluate.models import Model
+from xlnu.evaluate.models import Model, parents
 from xlnu.evaluate.probe_plots import plots
 from xlnu.evaluate.questions import FLORES
 from xlnu.evaluate.resources import levels
@@ -164,7 +164,7 @@ class Evaluation:
             names = classified.matched(task, classified.labels(model.checkpoint), config.labels)
             assert names is not None
             return self._add(classified.step(name, model.checkpoint, tests, task, config.read, names))
-        where = said.Elsewhere(config.parents)
+        where = said.Elsewhere(parents(model, config.parents))
         return self._add(said.step(name, model.checkpoint, tests, task, config.read, where, read_as))
 
     def _translated(self, benchmark: Benchmark, tests: Step) -> list[Step]:
@@ -178,7 +178,7 @@ class Evaluation:
     def _probe(self, model: Model) -> Step:
         config = self.config
         assert model.kind != "classifier"
-        where = said.Elsewhere(config.parents)
+        where = said.Elsewhere(parents(model, config.parents))
         targets = self.known.languages
         return probes.step(
             "probed", model.checkpoint, model.base, model.kind, where, config.probes, self.source, targets

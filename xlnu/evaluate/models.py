@@ -60,6 +60,17 @@ def _labels(theirs: Sequence[str], asked: Sequence[str]) -> str:
     return f"it answers {', '.join(theirs)}, and the tests ask for {', '.join(asked)}: see `labels`"
 
 
+def parents(stack: Model, given: Mapping[str, str]) -> dict[str, str | Checkpoint]:
+    """Where they lie. Those that are folders here other machines may not have."""
+    found: dict[str, str | Checkpoint] = dict(given)
+    for part in ("encoder", "llm"):
+        about = stack.about.get(part) or {}
+        name = given.get(part) or (about.get("name") if about.get("content") else None)
+        if name and Path(name).expanduser().is_dir():
+            found[part] = find(f"parents.{part}", name)
+    return found
+
+
 def opened(key: str, given: str, name: str, base: str) -> Model:
     where, _, revision = given.partition("@") if not Path(given).expanduser().exists() else (given, "", "")
     adapter = Path(where).expanduser() / "adapter_config.json"

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from xlnu.cache import hash_file
+from xlnu.cluster.pools import GeneratorPool, Placed
 from xlnu.config import section, setting
 from xlnu.engines.checkpoint import Checkpoint, find
 from xlnu.errors import UserError
@@ -24,7 +25,7 @@ from xlnu.evaluate.said import Elsewhere
 from xlnu.languages import Language
 from xlnu.mtllm.parts import Parents
 from xlnu.rows import ROW, row_id
-from xlnu.spread import Placed, PoolConfig, spread
+from xlnu.spread import spread
 from xlnu.steps import NOBODY_KNOWS, Files, Part, Step, Work
 
 Kind = Literal["stack", "llm", "adapter"]
@@ -64,7 +65,7 @@ class ProbeConfig:
     split: Literal["dev", "devtest"] = setting("dev", "of FLORES")
     sentences: int = setting(100, "the first n of the split", at_least=2)
     batch_tokens: int = setting(4096, "tokens computed at once, padding included", at_least=1)
-    pool: PoolConfig = section(PoolConfig)
+    pool: GeneratorPool = section(GeneratorPool)
 
     @property
     def on(self) -> bool:
@@ -93,13 +94,12 @@ def step(
         "kind": kind,
         "model": None if isinstance(model, Step) else model.identity,
         "base": base.identity if base else None,
-        "numbers": "the model's" if config.pool.gpus else "float32",
+        "numbers": "the model's" if config.pool.gpus_each else "float32",
     }
 
     def run(work: Work) -> int:
         files = work.inputs[model.name].files() if isinstance(model, Step) else model
-        moved = elsewhere.folders() if kind == "stack" else {}
-        given = _Given(files, base, kind, moved, config.batch_tokens)
+        given = _Given(files, base, kind, elsewhere, config.batch_tokens)
         pairs = {one: flores.pairs(folder, config.split, source, one)[: config.sentences] for one in languages}
         layers = [(part, layer, count) for part, count in _counts(given).items() for layer in range(count + 1)]
         stage = functools.partial(_Probe, given, source, pairs, layers)
@@ -130,13 +130,13 @@ class _Given:
     files: Files | Checkpoint
     base: Checkpoint | None
     kind: Kind
-    moved: Mapping[str, str]
+    elsewhere: Parents | Elsewhere
     batch_tokens: int
 
     def open(self, gpus: int) -> Model:
         folder = str(self.files.local())
         if self.kind == "stack":
-            return Stack(folder, self.moved, gpus, self.batch_tokens)
+            return Stack(folder, self.elsewhere.folders(), gpus, self.batch_tokens)
         if self.base:
             return Llm(self.base.local(), folder, gpus, self.batch_tokens)
         return Llm(folder, None, gpus, self.batch_tokens)
@@ -153,8 +153,11 @@ def _counts(given: _Given) -> dict[str, int]:
     for part in config.parts():
         about = getattr(config, part)
         inside = str(own / about["folder"]) if "folder" in about else None
-        where = inside or given.moved.get(part) or about["name"]
-        found[part] = _count(find(part, where, about.get("revision", "main")))
+        if isinstance(given.elsewhere, Elsewhere) or inside:
+            where = inside or given.elsewhere.folders().get(part) or about["name"]
+            found[part] = _count(find(part, where, about.get("revision", "main")))
+        else:
+            found[part] = _count(given.elsewhere.encoder if part == "encoder" else given.elsewhere.llm)
     return found
 
 
@@ -183,7 +186,7 @@ class _Probe:
     ) -> None:
         import torch
 
-        torch.set_num_threads(placed.cpus)
+        torch.set_num_threads(placed.threads)
         self.layers, self.pairs, self.languages = layers, pairs, list(pairs)
         self.model = given.open(placed.gpus)
         texts = [text for text, _ in next(filter(None, pairs.values()))]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from xlnu.cache import hash_file
+from xlnu.cluster.pools import GeneratorPool
 from xlnu.config import section, setting
 from xlnu.engines.ct2 import Compute
 from xlnu.errors import UserError
@@ -15,7 +16,6 @@ from xlnu.evaluate import flores, mkqa
 from xlnu.evaluate.metrics import FROM_SOURCE, TO_SOURCE
 from xlnu.languages import Language
 from xlnu.rows import ROW, row_id
-from xlnu.spread import PoolConfig
 from xlnu.steps import NOBODY_KNOWS, Step, Work
 from xlnu.transfer.ask import AskConfig
 
@@ -48,7 +48,7 @@ class AnswerConfig:
     max_new_tokens: int = setting(256, "an answer that is longer is cut off", at_least=1)
     batch_tokens: int = setting(16384, "tokens computed at once, padding included", at_least=1)
     rows_per_part: int = setting(512, "answers written at once, and so lost at most to a kill", at_least=1)
-    pool: PoolConfig = section(PoolConfig)
+    pool: GeneratorPool = section(GeneratorPool)
 
 
 @dataclass

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from xlnu.cluster.pools import GeneratorPool, Placed
 from xlnu.config import section, setting
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.evaluate.schemas import ANSWERED
@@ -17,7 +18,7 @@ from xlnu.languages import Language
 from xlnu.mtllm.parts import Parents
 from xlnu.mtllm.projected import back
 from xlnu.mtllm.tasks import Task
-from xlnu.spread import Placed, PoolConfig, spread
+from xlnu.spread import spread
 from xlnu.steps import NOBODY_KNOWS, Files, Part, Rows, Step, Work
 
 ROWS_PER_PART = 8192
@@ -30,17 +31,17 @@ class ReadConfig:
 
     batch_tokens: int = setting(8192, "tokens computed at once, padding included", at_least=1)
     rows_per_part: int = setting(2048, "answers written at once, and so lost at most to a kill", at_least=1)
-    pool: PoolConfig = section(PoolConfig)
+    pool: GeneratorPool = section(GeneratorPool)
 
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Where a stack's parents lie, if not where they were."""
+    """Where a stack's parents lie, if not where they were; folders of the driver's as what others get."""
 
-    places: Mapping[str, str]
+    places: Mapping[str, str | Checkpoint]
 
     def folders(self) -> dict[str, str]:
-        return dict(self.places)
+        return {part: one.local() if isinstance(one, Checkpoint) else one for part, one in self.places.items()}
 
 
 def step(
@@ -57,7 +58,7 @@ def step(
     def run(work: Work) -> int:
         rows = Rows.joined([work.inputs[step.name].rows() for step in tests])
         files = work.inputs[model.name].files() if isinstance(model, Step) else model
-        stage = functools.partial(_Read, rows, files, task, parents.folders(), config.batch_tokens, languages)
+        stage = functools.partial(_Read, rows, files, task, parents, config.batch_tokens, languages)
         spread({work.name: work}, {work.name: len(rows)}, config.rows_per_part, stage, config.pool)
         return len(rows)
 
@@ -72,7 +73,7 @@ class _Read:
         rows: Rows,
         files: Files | Checkpoint,
         task: Task,
-        parents: dict[str, str],
+        parents: Parents | Elsewhere,
         batch_tokens: int,
         languages: dict[str, Language],
         placed: Placed,
@@ -81,10 +82,11 @@ class _Read:
 
         from xlnu.stack.predict import Predictor
 
-        torch.set_num_threads(placed.cpus)
+        torch.set_num_threads(placed.threads)
         self.rows, self.task, self.languages = rows, task, languages
         device = "cuda" if placed.gpus else "cpu"
-        self.model = Predictor.open(str(files.local()), device=device, batch_tokens=batch_tokens, **parents)
+        places: Any = parents.folders()  # here: where the driver has them, this machine may have nothing
+        self.model = Predictor.open(str(files.local()), device=device, batch_tokens=batch_tokens, **places)
 
     def __call__(self, _step: str, part: Part) -> tuple[pa.Table, int]:
         given = self.rows.read(part.start, part.stop).to_pylist()

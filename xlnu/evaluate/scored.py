@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from xlnu.cluster.pools import ONE_CORE, Placed
 from xlnu.evaluate import metrics
 from xlnu.evaluate.judge import Judge
 from xlnu.evaluate.schemas import ANSWERED, MEASURED
 from xlnu.rows import row_id
-from xlnu.spread import Placed, PoolConfig, spread
+from xlnu.spread import spread
 from xlnu.steps import NOBODY_KNOWS, Part, Rows, Step, Work
 
 HERE = 20_000  # answers that are measured on the spot: actors take longer to start
@@ -35,7 +36,7 @@ def step(name: str, answers: Sequence[Step], judge: Judge, told_by: dict[str, st
         todo = _todo(rows, judge)
         stage = functools.partial(_Score, rows, todo, judge)
         if len(rows) > HERE:
-            spread({work.name: work}, {work.name: len(todo)}, 1, stage, PoolConfig(cpus=1))
+            spread({work.name: work}, {work.name: len(todo)}, 1, stage, ONE_CORE)
             return len(todo)
         for part in work.todo(len(todo), max(1, len(todo))):
             work.write(part, stage(None)(work.name, part)[0])

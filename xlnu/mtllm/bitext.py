@@ -6,14 +6,16 @@ from typing import Any
 
 import pyarrow as pa
 
+from xlnu.cluster.pools import ONE_CORE, Placed
 from xlnu.errors import UserError
 from xlnu.languages import Language
+from xlnu.mtllm.estimate import of_pairs
 from xlnu.mtllm.parts import Parents, StackSettings, stack_config
 from xlnu.mtllm.schemas import HELD_OUT, REJECTED, TOKENS, TRAIN
 from xlnu.mtllm.tokens import readers, row
 from xlnu.rows import row_id
-from xlnu.spread import Placed, PoolConfig, spread
-from xlnu.steps import NOBODY_KNOWS, Part, Rows, Step, Work
+from xlnu.spread import spread
+from xlnu.steps import Part, Rows, Step, Work
 from xlnu.transfer import parallel
 from xlnu.transfer.chain import slug
 from xlnu.transfer.parallel import ParallelConfig
@@ -42,12 +44,10 @@ def steps(
     def run(work: Work) -> int:
         rows = Rows.joined([work.inputs[step.name].rows() for step in pairs])
         stage = functools.partial(_Tokens, rows, settings, parents, source, {one.label: one for one in languages})
-        one_core = PoolConfig()
-        one_core.cpus = 1
-        spread({work.name: work}, {work.name: len(rows)}, ROWS_PER_PART, stage, one_core, TRAIN)
+        spread({work.name: work}, {work.name: len(rows)}, ROWS_PER_PART, stage, ONE_CORE, TRAIN)
         return len(rows)
 
-    return [*pairs, Step("bitext", about, run, tuple(pairs), estimate=NOBODY_KNOWS)]
+    return [*pairs, Step("bitext", about, run, tuple(pairs), estimate=of_pairs(config.pairs * len(pairs)))]
 
 
 class _Tokens:

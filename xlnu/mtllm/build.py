@@ -14,13 +14,13 @@ from typing import Any
 from xlnu.config import setting
 from xlnu.errors import UserError
 from xlnu.languages import Language
-from xlnu.mtllm import feed, initial, trained
+from xlnu.mtllm import estimate, feed, initial, trained
 from xlnu.mtllm.parts import Parents, StackSettings
 from xlnu.mtllm.recipes import Goal, Training, View, Weights
 from xlnu.mtllm.schemas import HELD_OUT, TRAIN
 from xlnu.mtllm.tasks import Task
-from xlnu.spread import call, connect, place
-from xlnu.steps import NOBODY_KNOWS, Files, Result, Rows, Step, Work
+from xlnu.spread import call, connect
+from xlnu.steps import Files, Result, Rows, Step, Work
 from xlnu.train import config as loop
 from xlnu.train import workers
 from xlnu.train.config import LoopConfig
@@ -150,7 +150,9 @@ class Built:
             about.pop(no_part_of_it, None)
         if made.weights.contrast:  # each text is told from those that are computed beside it
             about |= {"micro": config.micro, "workers": config.pool.actors}
-        return Step(name, about, made.run, inputs, estimate=NOBODY_KNOWS, tidy=_clear)
+        starts = {name: view for view, name in initial.NAMES.items()}.get(start.name, "stack")
+        takes = estimate.of_training(config, goal, starts, data, self.parents)
+        return Step(name, about, made.run, inputs, estimate=takes, tidy=_clear)
 
 
 @dataclass(frozen=True)
@@ -172,15 +174,14 @@ class Made:
     def run(self, work: Work) -> int:
         config = self.config
         connect(work.task.display)
-        placed = place(config.pool)
-        loop.check_shares(config, placed.actors, self.key)
+        placed = loop.placed(config, self.key)
         recipe = self.recipe(work)
         logs = self.built.logs / work.write_part.address if self.built.logs else None
         made = workers.train(work, workers.job(recipe, config, placed, self.key), placed, config.keep, logs)
         view = self.view or self._view(recipe.start)
         text = self.built.card(self.goal, view, self.built.parents, made.progress)
         wanted = trained.Wanted(recipe, "llm" if view == "llm" else "encoder", text)
-        call(trained.write, work.write_part, made.folder, wanted, display=work.task.display)
+        call(trained.write, work.write_part, made.folder, wanted, task=work.task)
         told = json.dumps(dataclasses.asdict(made.progress)).encode()
         work.write_part.store.write(f"{work.write_part.address}/{TRAINING}", told)
         return 0

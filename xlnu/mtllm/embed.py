@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from xlnu.cluster.pools import Placed, PoolConfig
 from xlnu.mtllm.parts import Parents
 from xlnu.mtllm.schemas import EMBEDDINGS, HELD_OUT, REJECTED, TRAIN
-from xlnu.spread import Placed, PoolConfig, spread
+from xlnu.spread import spread
 from xlnu.steps import NOBODY_KNOWS, Files, Part, Rows, Step, Work, read_part
 
 BATCH_TOKENS = 8192  # computed at once, padding included
@@ -49,7 +50,7 @@ class _Embed:
 
         from xlnu.stack.artefact import load
 
-        torch.set_num_threads(placed.cpus)
+        torch.set_num_threads(placed.threads)
         self.parts = parts
         self.device = "cuda" if placed.gpus else "cpu"
         opened: Any = load(str(teacher.local()), **parents.folders())

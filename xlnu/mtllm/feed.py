@@ -87,7 +87,6 @@ class Feed:
 
     def __init__(self, data: Table, order: Order | None, share: Share, batch: int, width: int) -> None:
         """`width`: of a state; embeddings are read as rows of that."""
-        assert batch % (share.workers * share.micro) == 0
         self.data, self.order, self.share, self.batch, self.width = data, order, share, batch, width
         self.steps = order.steps if order else -(-len(data) // batch)
         files = 2 * (order.window if order else 1) + 1
@@ -104,7 +103,7 @@ class Feed:
         share = self.share
         mine = self._numbers(step)[share.worker :: share.workers]
         mine = mine[np.argsort(-self.data.sizes[mine], kind="stable")]
-        for start in range(0, self.batch // share.workers, share.micro):
+        for start in range(0, -(-self.batch // share.workers), share.micro):  # as many for every worker
             some = mine[start : start + share.micro].tolist()
             yield self._micro(some) if some else self._nothing()
 

@@ -28,7 +28,7 @@ def step(view: str, settings: StackSettings, parents: Parents, source: Language,
     def run(work: Work) -> int:
         rows = work.inputs["documents"].rows() if fitted else None
         arguments = (work.write_part, view, settings, parents, source, rows)
-        call(_make, *arguments, display=work.task.display)
+        call(_make, *arguments, task=work.task)
         return 0
 
     inputs = (documents,) if fitted and documents else ()

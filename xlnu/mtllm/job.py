@@ -113,7 +113,7 @@ class _Trial:
         suits(self.parents, config.stack, [self.source, *self.languages], span=span)
         if not (self.run.plan or os.environ.get("RAY_ADDRESS")):
             for key in ("map", "align", "teacher", "distil"):
-                plan.suits(getattr(config, key), plan.here(getattr(config, key).pool), key)
+                plan.suits(getattr(config, key), plan.here(getattr(config, key)), key)
 
     def _ablated(self, task: Task) -> bool:
         return not self.config.ablate or task.name in self.config.ablate

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import regex
 
+from xlnu.cluster.pools import Placed
 from xlnu.config import setting
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.engines.framing import framing
@@ -25,7 +26,6 @@ from xlnu.errors import UserError
 from xlnu.evaluate.spans import are_of_spans, spans
 from xlnu.mtllm.schemas import EXAMPLES
 from xlnu.mtllm.tasks import Task
-from xlnu.spread import Placed
 from xlnu.transfer.protect import UNSPACED
 from xlnu.transfer.translate import Way
 

@@ -14,6 +14,7 @@ from xlnu.errors import UserError
 from xlnu.evaluate.benchmarks import formats
 from xlnu.evaluate.benchmarks.items import Item, Kind
 from xlnu.languages import Language
+from xlnu.mtllm.estimate import of_texts
 from xlnu.mtllm.schemas import EXAMPLES
 from xlnu.rows import row_id
 from xlnu.steps import NOBODY_KNOWS, Step, Work
@@ -46,6 +47,7 @@ class Task:
     format: str
     labels: tuple[str, ...]  # of texts, pairs and words; the numbers that rows hold are their places here
     files: dict[tuple[str, str], Path]  # by split and language's label
+    size: tuple[int, float] = (0, 0.0)  # examples to learn from, and letters of one
 
 
 def found(config: TasksConfig, source: Language, languages: Sequence[Language]) -> list[Task]:
@@ -68,12 +70,19 @@ def _task(config: TasksConfig, name: str, source: Language, languages: Sequence[
         if not path.is_file():
             raise UserError(f"tasks.{split}: {name}, {label}: there is no file {path}")
     labels = set[str]()
+    items = formats.read(config.format[name], files["train", source.label], source)
     if kind in ("text", "pair", "tokens"):
-        for item in formats.read(config.format[name], files["train", source.label], source):
+        for item in items:
             labels |= set(item.label) if isinstance(item.label, tuple) else {str(item.label)}
         if len(labels) < 2:
             raise UserError(f"tasks.train: {name}: all examples have one label, {', '.join(labels)}")
-    return Task(name, kind, config.format[name], tuple(sorted(labels)), files)
+    return Task(
+        name, kind, config.format[name], tuple(sorted(labels)), files, _size(items[: config.at_most or None])
+    )
+
+
+def _size(items: Sequence[Item]) -> tuple[int, float]:
+    return len(items), sum(len(segment) for item in items for segment in item.segments) / max(1, len(items))
 
 
 def steps(config: TasksConfig, task: Task, source: Language, languages: Sequence[Language]) -> tuple[Step, Step]:
@@ -93,7 +102,8 @@ def steps(config: TasksConfig, task: Task, source: Language, languages: Sequence
             "at_most": config.at_most,
         }
         run = functools.partial(write, at_most=config.at_most, task=task, splits=splits, languages=some)
-        made.append(Step(name, about, run, estimate=NOBODY_KNOWS))
+        takes = of_texts(*task.size) if "train" in splits else NOBODY_KNOWS
+        made.append(Step(name, about, run, estimate=takes))
     return made[0], made[1]
 
 

@@ -6,9 +6,11 @@ sentence's end, once, so that what is left fits both. The rest of it is not used
 
 import functools
 import gzip
+import itertools
 import json
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,20 +19,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xlnu.cache import hash_file
+from xlnu.cluster.pools import ONE_CORE, Placed
 from xlnu.config import setting
 from xlnu.errors import UserError, first_line
 from xlnu.languages import Language
+from xlnu.mtllm import estimate
 from xlnu.mtllm.parts import Parents, StackSettings, stack_config
 from xlnu.mtllm.schemas import HELD_OUT, REJECTED, TOKENS, TRAIN
 from xlnu.mtllm.tokens import Readers, readers, row
 from xlnu.rows import ROW, row_id
-from xlnu.spread import Placed, PoolConfig, spread
-from xlnu.steps import NOBODY_KNOWS, Part, Rows, Step, Work
+from xlnu.spread import spread
+from xlnu.steps import Part, Rows, Step, Work
 from xlnu.transfer.segment import split
 
 ROWS_PER_PART = 4096
 JSON = (".jsonl", ".json", ".ndjson")
 ENDINGS = (".txt", ".parquet", *JSON)
+SOME = 1000  # documents, and lines of a file, that stand for all
+PACKED = 3  # times smaller is text that gzip has packed
 MOST_HELD_OUT = 2000  # documents: each look reads all of them twice
 DOCUMENTS = pa.schema([*ROW, pa.field("text", pa.string(), nullable=False)])
 
@@ -65,7 +71,8 @@ def steps(config: TextsConfig, settings: StackSettings, parents: Parents, source
         "special": settings.special,
     }
     run = functools.partial(_tokens, config=config, settings=settings, parents=parents, source=source)
-    return [documents, Step("texts", cut, run, (documents,), estimate=NOBODY_KNOWS)]
+    takes = estimate.of_texts(*_amount(config, files), settings.length)
+    return [documents, Step("texts", cut, run, (documents,), estimate=takes)]
 
 
 def _files(config: TextsConfig) -> list[Path]:
@@ -104,15 +111,43 @@ def _documents(config: TextsConfig, files: Sequence[Path]) -> Iterator[str]:
         yield text
 
 
+def _amount(config: TextsConfig, files: Sequence[Path]) -> tuple[int, float]:
+    """About how many documents there are, and how long one is, without reading all."""
+    some = [len(text) for text in itertools.islice(_documents(config, files), SOME)]
+    rows = sum(map(_rows, files))
+    return min(rows, config.at_most or rows), sum(some) / max(1, len(some))
+
+
+def _rows(path: Path) -> int:
+    with _readable(path):
+        if path.suffix == ".parquet":
+            return int(pq.ParquetFile(path).metadata.num_rows)
+        with _opened(path, "rb") as lines:
+            some = [len(line) for line in itertools.islice(lines, SOME)]
+        whole = path.stat().st_size * (PACKED if path.suffix == ".gz" else 1)
+        return len(some) if len(some) < SOME else round(whole * SOME / sum(some))
+
+
+def _opened(path: Path, mode: str, **how: Any) -> Any:
+    opened: Any = gzip.open if path.suffix == ".gz" else open
+    return opened(path, mode, **how)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (UnicodeDecodeError, EOFError, zlib.error, OSError, pa.ArrowException) as error:
+        raise UserError(f"{path}: cannot be read: {first_line(error)}") from None
+
+
 def _ending(path: Path) -> str:
     return Path(path.name.removesuffix(".gz")).suffix
 
 
 def _of_file(path: Path, column: str) -> Iterator[str]:
-    try:
+    with _readable(path):
         yield from _read_file(path, column)
-    except (UnicodeDecodeError, EOFError, zlib.error, OSError, pa.ArrowException) as error:
-        raise UserError(f"{path}: cannot be read: {first_line(error)}") from None
 
 
 def _read_file(path: Path, column: str) -> Iterator[str]:
@@ -123,9 +158,8 @@ def _read_file(path: Path, column: str) -> Iterator[str]:
         for batch in file.iter_batches(1024, columns=[column]):
             yield from (str(text or "") for text in batch[column].to_pylist())
         return
-    opened: Any = gzip.open if path.suffix == ".gz" else open
     of_json = _ending(path) in JSON
-    with opened(path, "rt", encoding="utf-8") as lines:
+    with _opened(path, "rt", encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             if not of_json:
                 yield line.rstrip("\r\n")
@@ -140,9 +174,7 @@ def _tokens(work: Work, config: TextsConfig, settings: StackSettings, parents: P
     documents = work.inputs["documents"].rows()
     held_out = min(config.held_out, MOST_HELD_OUT / max(1, len(documents)))
     stage = functools.partial(_Tokens, documents, held_out, settings, parents, source)
-    one_core = PoolConfig()
-    one_core.cpus = 1
-    spread({work.name: work}, {work.name: len(documents)}, ROWS_PER_PART, stage, one_core, TRAIN)
+    spread({work.name: work}, {work.name: len(documents)}, ROWS_PER_PART, stage, ONE_CORE, TRAIN)
     return len(documents)
 
 

@@ -7,13 +7,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from xlnu.cluster.pools import ONE_CORE, Placed
 from xlnu.evaluate.benchmarks.items import Kind as Task
 from xlnu.languages import Language
+from xlnu.mtllm.estimate import together
 from xlnu.mtllm.parts import Parents, StackSettings, reading, stack_config
 from xlnu.mtllm.schemas import HELD_OUT, REJECTED, TOKENS, TRAIN
 from xlnu.rows import row_id
-from xlnu.spread import Placed, PoolConfig, spread
-from xlnu.steps import NOBODY_KNOWS, Part, Rows, Step, Work
+from xlnu.spread import spread
+from xlnu.steps import Part, Rows, Step, Work
 
 ROWS_PER_PART = 4096
 
@@ -76,13 +78,11 @@ def task_step(
     def run(work: Work) -> int:
         rows = Rows.joined([work.inputs[step.name].rows() for step in examples])
         stage = functools.partial(_Tokens, rows, kind, settings, parents, {one.label: one for one in languages})
-        one_core = PoolConfig()
-        one_core.cpus = 1
-        spread({work.name: work}, {work.name: len(rows)}, ROWS_PER_PART, stage, one_core, TRAIN)
+        spread({work.name: work}, {work.name: len(rows)}, ROWS_PER_PART, stage, ONE_CORE, TRAIN)
         return len(rows)
 
     made = {**parents.identity, **reading(settings), "kind": kind}
-    return Step(name, made, run, tuple(examples), estimate=NOBODY_KNOWS)
+    return Step(name, made, run, tuple(examples), estimate=together(examples))
 
 
 class _Tokens:

@@ -10,13 +10,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from xlnu.cluster.pools import Placed
 from xlnu.engines.base import Translator
 from xlnu.engines.open import TranslatorSpec
 from xlnu.errors import UserError
+from xlnu.mtllm.estimate import of_translations
 from xlnu.mtllm.projected import PROJECTED, Words, together
 from xlnu.mtllm.schemas import EXAMPLES
 from xlnu.rows import row_id
-from xlnu.spread import Placed, spread
+from xlnu.spread import spread
 from xlnu.steps import NOBODY_KNOWS, Part, Rows, Step, Together, Work
 from xlnu.transfer.models import Mt
 from xlnu.transfer.segment import join, sentences, split
@@ -55,7 +57,7 @@ def steps(
             {"from": own[name].source.label, "to": own[name].target.label, **mt.about(own[name].target), **aligned},
             run,
             (of[label], *([mt.files] if mt.files else [])),
-            estimate=NOBODY_KNOWS,
+            estimate=of_translations(of[label]) if into and split == "train" else NOBODY_KNOWS,
         )
         for name, label in named.items()
     }

@@ -147,6 +147,20 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Machines:
+    """What a job had of one type of machine on a cluster, all its drivers together; money None: nobody knows."""
+
+    type: str
+    instance: str
+    spot: bool
+    most: int
+    hours: float
+    idle_hours: float
+    money: float | None
+    currency: str
+
+
+@dataclass(frozen=True)
 class Claim:
     """A statement of a paper or of ours, and whether this run bears it out; None: it cannot tell."""
 
@@ -194,6 +208,7 @@ class Report:
     plots: list[Plot] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    machines: list[Machines] = field(default_factory=list)
 
     def document(self) -> dict[str, Any]:
         """The keys of report.json in their order; `tiny` is left out where there was no made world."""

@@ -93,6 +93,7 @@ def _contents(report: Report, *, changed: bool) -> list[tuple[str, str]]:
         ("plots", "Curves", report.plots),
         ("samples", "Samples", report.samples),
         ("steps", "Steps", report.steps),
+        ("machines", "Machines", report.machines),
         ("tiny", "The tiny world", report.tiny),
         ("settings", "Settings", report.settings),
         ("versions", "Versions", True),

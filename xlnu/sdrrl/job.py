@@ -112,7 +112,9 @@ class _Trial:
         self.probed: Step | None = None
         if arm != "before":
             logs = Path(run.folder.root, name, "tensorboard") if run.folder.local else None
-            self.training = steps(config.train, model, self.made.transfer, self._card, logs)
+            self.training = steps(
+                config.train, model, self.made.transfer, self._card, logs, self.tokens if run.plan else None
+            )
         if config.probes.on and arm in ("before", "sdrrl"):
             self.probed = self._probe()
         if config.evaluate.on:
@@ -144,6 +146,13 @@ class _Trial:
         if self.config.train.method == "full" or self.config.evaluate.engine == "hf":
             return made.get(MERGED, made[MODEL]), None
         return made[MODEL], self.checkpoint
+
+    @property
+    def tokens(self) -> int:
+        """Of its set, all of whose translations are good enough: there will be fewer."""
+        about, made = self.config.transfer, self.made
+        pairs = about.parallel.pairs if about.parallel.source else 0
+        return made.amount.training(about.families.weights(), len(made.languages), pairs)
 
     @property
     def steps(self) -> list[Step]:
@@ -281,20 +290,14 @@ def _fit(trials: Sequence[_Trial], run: Run) -> None:
     """
     for trial in {one.config.train.objective: one for one in reversed(trials) if one.training}.values():
         config, folder = trial.config.train, trial.checkpoint.local(CONFIGS)
-        where = plan.here(config.pool)
+        where = plan.here(config)
         if run.plan:
             assert run.store is not None
             found = manifest.read(run.store, trial.training[0].address)
             if found:
                 amount = plan.amount(Result(run.store, found, skipped=True))
             else:
-                about, made = trial.config.transfer, trial.made
-                tokens = made.amount.training(
-                    about.families.weights(),
-                    len(made.languages),
-                    about.parallel.pairs if about.parallel.source else 0,
-                )
-                amount = plan.estimated(tokens, config.length)
+                amount = plan.estimated(trial.tokens, config.length)
             print_out(f"training, {config.objective}:\n{plan.told(config, folder, where, amount)}\n")
         elif not os.environ.get("RAY_ADDRESS"):
             plan.suits(config, where)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from xlnu import config, machine
+from xlnu.cluster.pools import asks
 from xlnu.errors import UserError
 from xlnu.serve import keys
 from xlnu.serve.settings import ServeConfig
@@ -56,7 +57,7 @@ def application(given: ServeConfig, kind: Any = None) -> Any:
     api = ingress.deployment().options(
         name=INGRESS,
         num_replicas=given.api.replicas,
-        ray_actor_options={"num_cpus": given.api.cpus},
+        ray_actor_options={"num_cpus": given.api.cpus, "resources": _role()},
         **_common(given),
     )
     return api.bind(about, *handles)
@@ -64,9 +65,8 @@ def application(given: ServeConfig, kind: Any = None) -> Any:
 
 def _options(given: ServeConfig) -> dict[str, Any]:
     of = given.replicas
-    resources = {"resources": of.resources} if of.resources else {}
     found: dict[str, Any] = {
-        "ray_actor_options": {"num_cpus": of.cpus, "num_gpus": of.gpus, **resources},
+        "ray_actor_options": {"num_cpus": of.cpus, "num_gpus": of.gpus, "resources": _role()},
         "max_queued_requests": IN_HAND,
         **_common(given),
     }
@@ -81,6 +81,13 @@ def _options(given: ServeConfig) -> dict[str, Any]:
             "downscale_delay_s": of.down_after,
         }
     }
+
+
+def _role() -> dict[str, float]:
+    """Nothing is refused: this may run on a machine that does not know which others can be started."""
+    import ray
+
+    return asks("server", told=False) if ray.is_initialized() else {}
 
 
 def _common(given: ServeConfig) -> dict[str, Any]:

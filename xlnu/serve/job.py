@@ -18,6 +18,8 @@ from typing import Any
 import yaml
 
 from xlnu import machine, spread
+from xlnu.cluster.pools import asks
+from xlnu.cluster.roles import everything
 from xlnu.config import section, setting
 from xlnu.errors import Halt, UserError
 from xlnu.run import FolderConfig, Run, print_out
@@ -159,6 +161,8 @@ def _ray(config: ServeJobConfig, run: Run) -> Iterator[None]:
     if os.environ.get("RAY_ADDRESS"):
         spread.connect(run.display)
         import ray
+
+        asks("server")  # before anything is started: Serve itself would wait for such a machine
     else:
         os.environ |= PROXIES
         spread.on_its_own()
@@ -169,7 +173,7 @@ def _ray(config: ServeJobConfig, run: Run) -> Iterator[None]:
         claimed = 2 * config.replicas.most * len(config.models) * config.replicas.cpus
         ray.init(
             address="local", num_cpus=machine.cores() + int(claimed) + config.api.replicas + 1,
-            resources=config.replicas.resources and dict.fromkeys(config.replicas.resources, 1000.0),
+            resources=everything(),
             include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR,
             _metrics_export_port=config.metrics_port,
         )  # fmt: skip

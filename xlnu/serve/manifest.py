@@ -1,20 +1,18 @@
 """The same server for others to start: Ray Serve's own file, and a RayService for KubeRay."""
 
 import dataclasses
-import json
 from typing import Any
 
 import yaml
 
-from xlnu import __version__
+from xlnu.cluster import kube as cluster
+from xlnu.cluster.roles import HEAD
 from xlnu.config import setting
 from xlnu.serve.app import NAME
 from xlnu.serve.keys import ENVIRONMENT
-from xlnu.serve.settings import PROXIES, ServeConfig
+from xlnu.serve.settings import ServeConfig
 
-RAY = "2.60.0"  # constraints.txt's
 EVERYWHERE = "0.0.0.0"  # inside a pod; what reaches it is the service's matter, and keys are asked for
-PORTS = {"gcs-server": 6379, "dashboard": 8265, "client": 10001, "serve": 8000, "metrics": 8080}
 
 
 @dataclasses.dataclass
@@ -65,59 +63,33 @@ def rayservice(config: ServeConfig, kube: KubeConfig) -> dict[str, Any]:
     of = config.replicas
     most, least = of.most * len(config.models), of.least * len(config.models)
     cpus = max(1, round(of.cpus + config.api.cpus + 0.5))
-    labels = {"app.kubernetes.io/name": kube.name, "app.kubernetes.io/version": __version__}
-    serve = yaml.safe_dump(serve_file(config, EVERYWHERE, PORTS["serve"]), sort_keys=False, allow_unicode=True)
+    gpus = {"GPU": max(1, round(of.gpus))} if of.gpus else {}
+    keys = {ENVIRONMENT: {"secretKeyRef": {"name": kube.secret, "key": "keys"}}}
+    serve = yaml.safe_dump(
+        serve_file(config, EVERYWHERE, cluster.PORTS["serve"]), sort_keys=False, allow_unicode=True
+    )
+    # no replica comes to stand on a head without cores
+    head = cluster.group({"CPU": 0, HEAD: 1}, kube.image, kube.memory, kube.name, keys, cpus=2, ports=cluster.PORTS)
     server = {
         "groupName": "server",
         "replicas": least,
         "minReplicas": least,
         "maxReplicas": most,
-        "rayStartParams": {},
-        "template": _pod(kube, labels, cpus, max(1, round(of.gpus)) if of.gpus else 0),
+        **cluster.group({"CPU": cpus, **gpus, "server": 1}, kube.image, kube.memory, kube.name, keys),
     }
-    if of.resources:
-        server["rayStartParams"] = {"resources": f"'{json.dumps(of.resources)}'"}
+    for group in (head, server):
+        _mount(kube, group["template"]["spec"])
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayService",
-        "metadata": {"name": kube.name, "labels": labels},
-        "spec": {
-            "serveConfigV2": serve,
-            "rayClusterConfig": {
-                "rayVersion": RAY,
-                "enableInTreeAutoscaling": True,
-                "authOptions": {"mode": "token"},
-                "headGroupSpec": {
-                    "rayStartParams": {"num-cpus": "0"},  # no replica beside the controller
-                    "template": _pod(kube, labels, 2, 0, PORTS),
-                },
-                "workerGroupSpecs": [server],
-            },
-        },
+        "metadata": cluster.metadata(kube.name),
+        "spec": {"serveConfigV2": serve, "rayClusterConfig": cluster.spec(head, [server])},
     }
 
 
-def _pod(
-    kube: KubeConfig, labels: dict[str, str], cpus: int, gpus: int, ports: dict[str, int] | None = None
-) -> dict[str, Any]:
-    some: dict[str, Any] = {"cpu": str(cpus), "memory": kube.memory}
-    if gpus:
-        some["nvidia.com/gpu"] = str(gpus)
-    key = {"name": ENVIRONMENT, "valueFrom": {"secretKeyRef": {"name": kube.secret, "key": "keys"}}}
-    container: dict[str, Any] = {
-        "name": "ray",
-        "image": kube.image,
-        "resources": {"requests": dict(some), "limits": dict(some)},
-        "env": [
-            key,
-            {"name": "RAY_USAGE_STATS_ENABLED", "value": "0"},
-            *({"name": name, "value": value} for name, value in PROXIES.items()),
-        ],
-    }
-    pod: dict[str, Any] = {"containers": [container]}
-    if ports:
-        container["ports"] = [{"name": name, "containerPort": port} for name, port in ports.items()]
+def _mount(kube: KubeConfig, pod: dict[str, Any]) -> None:
+    """The volume with the models."""
     if kube.claim:
+        (container,) = pod["containers"]
         container["volumeMounts"] = [{"name": "models", "mountPath": kube.mount, "readOnly": True}]
         pod["volumes"] = [{"name": "models", "persistentVolumeClaim": {"claimName": kube.claim, "readOnly": True}}]
-    return {"metadata": {"labels": labels}, "spec": pod}

@@ -63,7 +63,6 @@ class ReplicasConfig:
     threads: int = setting(
         0, "threads it computes with; 0: the machine's cores, shared by all replicas", at_least=0
     )
-    resources: dict[str, float] = setting({}, "other resources of a replica, as the cluster file names them")
 
 
 @dataclass

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from xlnu.config import section, setting
+from xlnu.plan import plan
 from xlnu.run import FolderConfig, Run, print_out
-from xlnu.steps import plan
 from xlnu.tiny.build import Built, TinyConfig, build, open_cache, world_steps
 from xlnu.tiny.clauses import Clause, Noun, Place
 from xlnu.tiny.numbers import TAU

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from xlnu.cluster.pools import TrainerPool
 from xlnu.config import setting
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.errors import UserError
-from xlnu.spread import call, connect, place
-from xlnu.steps import NOBODY_KNOWS, Result, Step, Together, Work
+from xlnu.spread import call, connect
+from xlnu.steps import NOBODY_KNOWS, Estimate, Result, Step, Together, Work
 from xlnu.train import config as loop
 from xlnu.train import packs, result, workers
 from xlnu.train.answers import Answers
-from xlnu.train.config import LoopConfig, check_shares, epochs
+from xlnu.train.config import LoopConfig, epochs, placed
 from xlnu.train.loop import Progress
 from xlnu.train.objective import Kind, Reliability
 from xlnu.train.order import Order
@@ -77,8 +78,11 @@ def steps(
     transfer: Step,
     card: Card,
     log_folder: Path | None = None,
+    tokens: int | None = None,
 ) -> list[Step]:
-    """Packs, packs of held-out rows, the model, and the same merged if asked for. `log_folder`: TensorBoard's."""
+    """Packs, packs of held-out rows, the model, and the same merged if asked for. `log_folder`: TensorBoard's.
+    `tokens`: of the set, if somebody asks what it takes.
+    """
     check(config)
     cut = {"length": config.length, "seed": config.seed, **model.identity}
     pack = Together("packs", functools.partial(_pack, config=config, model=model))
@@ -88,7 +92,7 @@ def steps(
     ]
     trained = {**about(config), **model.identity}
     run = functools.partial(_train, config=config, model=model, card=card, log_folder=log_folder)
-    made.append(Step(MODEL, trained, run, tuple(made), estimate=NOBODY_KNOWS, tidy=_clear))
+    made.append(Step(MODEL, trained, run, tuple(made), estimate=_takes(config, model, tokens), tidy=_clear))
     if config.merge:
         made.append(
             Step(MERGED, {}, functools.partial(_merge, base=model, card=card), (*made,), estimate=NOBODY_KNOWS)
@@ -96,10 +100,17 @@ def steps(
     return made
 
 
+def _takes(config: TrainConfig, model: Checkpoint, tokens: int | None) -> Estimate:
+    if tokens is None:
+        return NOBODY_KNOWS
+    seen = tokens * config.epochs
+    return Estimate(0, seen, None, TrainerPool.role, seen * model.parameters if model.parameters else None)
+
+
 def _merge(work: Work, base: Checkpoint, card: Card) -> int:
     model = work.inputs[MODEL]
     text = card(work.inputs["packs"], progress(model))
-    call(result.write_merged, work.write_part, base, model.files(), text, display=work.task.display)
+    call(result.write_merged, work.write_part, base, model.files(), text, task=work.task)
     return 0
 
 
@@ -129,8 +140,7 @@ def _train(
         if not len(found):
             raise UserError(f"{name}: every row was rejected: raise train.length={config.length}")
     connect(work.task.display)
-    placed = place(config.pool)
-    check_shares(config, placed.actors)
+    where = placed(config)
     recipe = Answers(
         checkpoint=model,
         numbers=config.numbers,
@@ -143,10 +153,10 @@ def _train(
         train=train,
         held_out=held_out,
     )
-    job = workers.job(recipe, config, placed)
-    made = workers.train(work, job, placed, config.keep, log_folder)
+    job = workers.job(recipe, config, where)
+    made = workers.train(work, job, where, config.keep, log_folder)
     wanted = result.Wanted(model, config.numbers, recipe.lora, card(work.inputs["packs"], made.progress))
-    call(result.write, work.write_part, made.folder, wanted, display=work.task.display)
+    call(result.write, work.write_part, made.folder, wanted, task=work.task)
     told = json.dumps(dataclasses.asdict(made.progress)).encode()
     work.write_part.store.write(f"{work.write_part.address}/{TRAINING}", told)
     return 0

@@ -5,9 +5,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from xlnu.cluster.pools import Placed, TrainerPool, place
 from xlnu.config import section, setting
 from xlnu.errors import UserError
-from xlnu.spread import PoolConfig
 from xlnu.train import logs, zero
 from xlnu.train.schedule import Decay
 from xlnu.train.tuned import LoraConfig, Numbers
@@ -45,7 +45,7 @@ class LoopConfig:
     attention: Literal["sdpa", "eager", "flash_attention_2"] = setting("sdpa", "how transformers computes it")
     seed: int = setting(0, "of the order, of dropout, and of adapters' first weights", at_least=0)
     zero: ZeroConfig = section(ZeroConfig)
-    pool: PoolConfig = section(PoolConfig)
+    pool: TrainerPool = section(TrainerPool)
 
 
 def about(config: LoopConfig) -> dict[str, Any]:
@@ -68,6 +68,21 @@ def check(config: LoopConfig, key: str = "train") -> None:
         raise UserError(f"{key}.beta1, {key}.beta2: AdamW's are below 1")
     if config.pool.gpus > 1:
         raise UserError(f"{key}.pool.gpus: of one worker, which uses one; how many work is {key}.pool.actors")
+
+
+def workers(config: LoopConfig, holds: int) -> int:
+    """As many as are asked for; if nobody says, as many as there is room for and the batch can be shared among."""
+    if config.pool.actors:
+        return config.pool.actors
+    return next((n for n in range(holds, 1, -1) if config.batch % (n * config.micro) == 0), 1)
+
+
+def placed(config: LoopConfig, key: str = "train") -> Placed:
+    """On the machines there are, or may be."""
+    found = place(config.pool)
+    actors = workers(config, found.actors)
+    check_shares(config, actors, key)
+    return dataclasses.replace(found, actors=actors, least=min(found.least, actors))
 
 
 def check_shares(config: LoopConfig, workers: int, key: str = "train") -> None:

@@ -42,7 +42,6 @@ class Feed:
     """`batch` packs a step: over all epochs in the order's own order, or, held out, once from first to last."""
 
     def __init__(self, packs: Index, order: Order | None, share: Share, batch: int, *, teacher: bool) -> None:
-        assert batch % (share.workers * share.micro) == 0
         self.packs, self.order, self.share, self.batch, self.teacher = packs, order, share, batch, teacher
         self.steps = order.steps if order else -(-len(packs) // batch)
         # a window of the order lies in as many files as it has, and at its borders in one more for each
@@ -60,7 +59,7 @@ class Feed:
             mine = self.order.share(step, share.worker, share.workers).tolist()
         else:
             mine = self._numbers(step)[share.worker :: share.workers].tolist()
-        for start in range(0, self.batch // share.workers, share.micro):
+        for start in range(0, -(-self.batch // share.workers), share.micro):  # as many for every worker
             yield self._micro([self.reader.pack(number) for number in mine[start : start + share.micro]])
 
     def nothing(self, times: int) -> list[Micro]:

@@ -6,6 +6,7 @@ step from the seed, so that a run that goes on from a checkpoint is the run that
 """
 
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +17,8 @@ from xlnu.train.state import base
 
 if TYPE_CHECKING:
     import torch
+ASK = 2.0  # seconds between asking whether a machine will go: it costs all workers 3 ms, and a notice is of 30 s
+NOT_LOOKED_AT = 1e30  # in place of a held-out loss: such a checkpoint is gone on from, and is never the best
 
 
 class Micro(Protocol):
@@ -124,15 +127,19 @@ def fit(
     progress: Progress,
     checkpoint: Told,
     told: Callable[[dict[str, float]], None],
+    leaving: Callable[[], bool] | None = None,
 ) -> Progress:
     """Train from where `progress` stands to the end, or until the held-out loss gets no better.
 
-    `checkpoint` is called at every evaluation, by all workers alike, and `told` after every step.
+    `checkpoint` is called at every evaluation, by all workers alike, and `told` after every step. `leaving` is
+    asked now and then, by all workers alike: whether one of them will be gone soon, and all is to be saved now.
     """
     data, objective = running.data, running.objective
     objective.restore(progress.objective)
+    asked = time.monotonic()
     while progress.step < data.steps and not (pace.patience and progress.worse >= pace.patience):
-        mean, norm = _step(engine, objective, data, pace, progress.step)
+        due = leaving is not None and time.monotonic() - asked > ASK
+        mean, norm, ask = _step(engine, objective, data, pace, progress.step, due)
         objective.update(mean)
         rate, tokens = _rate(pace, progress.step, data.steps), data.tokens(progress.step)
         progress.tokens += tokens
@@ -151,11 +158,19 @@ def fit(
             progress.objective = objective.state()
             row |= {f"held_out_{name}": value for name, value in measured.items()}
             checkpoint(progress, {"loss": mean, "held_out_loss": loss, "grad_norm": norm})
+        if ask and leaving is not None:
+            asked = time.monotonic()
+            if leaving() and "held_out_loss" not in row:  # else it has just been saved
+                progress.objective = objective.state()
+                checkpoint(progress, {"loss": mean, "held_out_loss": NOT_LOOKED_AT, "grad_norm": norm})
         told(row)
     return progress
 
 
-def _step(engine: Any, objective: Objective, data: Data, pace: Pace, step: int) -> tuple[float, float]:
+def _step(
+    engine: Any, objective: Objective, data: Data, pace: Pace, step: int, due: bool
+) -> tuple[float, float, bool]:
+    """The mean loss, the gradient's norm, and whether the first worker's time is `due`: clocks are not alike."""
     import torch
 
     rank, world = _place()
@@ -164,7 +179,7 @@ def _step(engine: Any, objective: Objective, data: Data, pace: Pace, step: int) 
     for group in base(engine).param_groups:
         group["lr"] = rate * group.get("scale", 1.0)
     engine.train()
-    learned, total = data.learned(step), torch.zeros((), device=engine.device)
+    learned, total = data.learned(step), torch.zeros(2, device=engine.device)
     own: torch.Tensor | None = None
     seen, odd = list[str](), list[str]()
     for micro in data.micros(step):
@@ -174,13 +189,15 @@ def _step(engine: Any, objective: Objective, data: Data, pace: Pace, step: int) 
         if not engine.zero_optimization() and engine.is_gradient_accumulation_boundary():
             own = _norm(engine)
         engine.step()
-        total += summed.detach()
+        total[0] += summed.detach()
         seen += micro.ids
         odd += micro.ids if not math.isfinite(float(summed.detach())) else []
-    mean, norm = _sum(total) / learned, float(engine.get_global_grad_norm() if own is None else own)
+    total[1] = float(due and rank == 0)
+    whole, ask = _sums(total)
+    mean, norm = whole / learned, float(engine.get_global_grad_norm() if own is None else own)
     if not (math.isfinite(mean) and math.isfinite(norm)):
         raise Diverged(_why(step + 1, mean, norm, pace, seen, odd))
-    return mean, norm
+    return mean, norm, ask > 0
 
 
 def step_of_nothing(engine: Any, running: Running) -> None:
@@ -213,7 +230,7 @@ def evaluate(engine: Any, judge: Judge, data: Data) -> dict[str, float]:
             for micro in data.micros(step):
                 for name, values in judge.measures(micro).items():
                     totals[name] = totals.get(name, 0) + values.sum()
-    return {name: _sum(total) / max(1, learned) for name, total in totals.items()}
+    return {name: _sums(total.reshape(1))[0] / max(1, learned) for name, total in totals.items()}
 
 
 def _why(step: int, mean: float, norm: float, pace: Pace, seen: list[str], odd: list[str]) -> str:
@@ -239,10 +256,11 @@ def _place() -> tuple[int, int]:
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
-def _sum(value: "torch.Tensor") -> float:
+def _sums(values: "torch.Tensor") -> list[float]:
     """Over all workers."""
     import torch.distributed as dist
 
     if dist.is_initialized():
-        dist.all_reduce(value)
-    return float(value)
+        dist.all_reduce(values)
+    found: list[float] = values.tolist()
+    return found

@@ -41,9 +41,8 @@ class Order:
         return np.concatenate(list(self._run(start, min(start + self.batch, self.epochs * self.packs))))
 
     def share(self, step: int, worker: int, workers: int) -> Numbers:
-        """A worker's packs of a global batch. Of the last batch some workers may have one less, or none."""
+        """A worker's packs of a global batch. Some workers may have one less, and of the last batch none."""
         assert 0 <= worker < workers
-        assert self.batch % workers == 0
         return self.at(step)[worker::workers]
 
     def epoch(self, epoch: int) -> Numbers:

@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from xlnu.cluster.pools import ONE_CORE, Placed
 from xlnu.engines.base import Question
 from xlnu.engines.chat import ends, render
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.rows import ROW
-from xlnu.spread import Placed, PoolConfig, spread
+from xlnu.spread import spread
 from xlnu.steps import Part, Rows, Work, read_part
 from xlnu.train.examples import Example, encode
 from xlnu.train.held import Held
@@ -44,9 +45,7 @@ def make(
 ) -> dict[str, int]:
     """`rows`: the transfer set's, by the names of the works."""
     stage = functools.partial(_Encode, rows, model, length, seed)
-    one_core = PoolConfig()
-    one_core.cpus = 1
-    return spread(works, {name: len(rows[name]) for name in works}, ROWS_PER_PART, stage, one_core)
+    return spread(works, {name: len(rows[name]) for name in works}, ROWS_PER_PART, stage, ONE_CORE)
 
 
 class _Encode:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from xlnu import machine
+from xlnu.cluster.pools import Placed
 from xlnu.config import shown
 from xlnu.errors import UserError
-from xlnu.spread import Placed, PoolConfig
 from xlnu.steps import Result
 from xlnu.train.build import TrainConfig
-from xlnu.train.config import LoopConfig, check_shares, epochs
+from xlnu.train.config import LoopConfig, check_shares, epochs, workers
 from xlnu.train.memory import Held, Memory, memory
 from xlnu.train.packs import index
 from xlnu.train.passes import Full, Unknown
@@ -40,15 +40,16 @@ class Place:
     host: int | None  # its part of the machine's memory
 
 
-def here(pool: PoolConfig) -> Place:
+def here(config: LoopConfig) -> Place:
     """On this machine alone, as Ray would place them."""
     import torch
 
-    gpus = torch.cuda.device_count() if pool.gpus else 0
+    pool = config.pool
+    gpus = torch.cuda.device_count() if pool.gpus_each else 0
     cores = machine.cores()
-    cpus = pool.cpus or (1 if pool.gpus else cores)
-    holds = max(1, min(cores // cpus, gpus // pool.gpus) if pool.gpus else cores // cpus)
-    placed = Placed(pool.actors or holds, cpus, pool.gpus)
+    cpus = pool.cpus or (1 if pool.gpus_each else cores)
+    holds = max(1, min(cores // cpus, gpus // pool.gpus_each) if pool.gpus_each else cores // cpus)
+    placed = Placed(workers(config, holds), cpus, pool.gpus_each)
     return place(placed, min(placed.actors, holds), *seen())
 
 

@@ -6,6 +6,7 @@ so the same command goes on where another driver was killed, and no other run ca
 
 import contextlib
 import dataclasses
+import math
 import os
 import signal
 import tempfile
@@ -17,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from xlnu import machine
+from xlnu.cluster.pools import Placed, TrainerPool
 from xlnu.config import settings
 from xlnu.errors import Halt
-from xlnu.spread import LIVES, Placed, connect
+from xlnu.spread import LIVES, connect
 from xlnu.steps import Work
 from xlnu.train import snapshot, state
 from xlnu.train.config import LoopConfig, deepspeed
@@ -29,6 +31,7 @@ from xlnu.train.recipe import Recipe
 from xlnu.train.zero import compile_nothing
 
 FOLDER = "training"  # in the store, beside the steps
+RESIZE = 60.0  # seconds between looks whether there are machines for more workers, where fewer work than are wanted
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Job:
     betas: tuple[float, float]
     weight_decay: float
     deepspeed: dict[str, Any]
+    batch: int
     micro: int
     pace: Pace
     told: dict[str, Any]  # the settings, for logs
@@ -51,6 +55,7 @@ def job(recipe: Recipe, config: LoopConfig, placed: Placed, key: str = "train") 
         betas=(config.beta1, config.beta2),
         weight_decay=config.weight_decay,
         deepspeed=deepspeed(config, placed.actors, gpu=bool(placed.gpus), key=key),
+        batch=config.batch,
         micro=config.micro,
         pace=Pace(config.lr, config.warmup, config.decay, config.evaluate_every, config.patience, config.seed, key),
         told=settings(config),
@@ -80,11 +85,18 @@ def train(work: Work, job: Job, placed: Placed, keep: int, logs: Path | None) ->
     # beside the driver: a worker's machine may go, and the board may not go with it
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     board: Any = ray.remote(num_cpus=0)(_Board).options(scheduling_strategy=here).remote()
-    resources = {"CPU": placed.cpus} | ({"GPU": placed.gpus} if placed.gpus else {})
-    scaling = ScalingConfig(num_workers=placed.actors, use_gpu=bool(placed.gpus), resources_per_worker=resources)
+    resources = {"CPU": placed.cpus} | ({"GPU": placed.gpus} if placed.gpus else {}) | placed.resources
+    several: Any = (placed.least, placed.actors) if 0 < placed.least < placed.actors else placed.actors
+    scaling = ScalingConfig(  # type: ignore[call-arg]
+        num_workers=several,
+        use_gpu=bool(placed.gpus),
+        resources_per_worker=resources,
+        elastic_resize_monitor_interval_s=RESIZE,
+    )
     kept = CheckpointConfig(
         num_to_keep=keep, checkpoint_score_attribute="held_out_loss", checkpoint_score_order="min"
     )
+    work.task.works(TrainerPool.role)
     if snapshot.mend(store, f"{FOLDER}/{address}"):
         work.task.display.say(f"{work.name}: Ray's list of checkpoints was cut by a kill, and is made anew")
     trainer = TorchTrainer(
@@ -159,6 +171,7 @@ class _Board:
         self.rows: dict[int, dict[str, float]] = {}
         self.halt: Halt | None = None
         self.started: list[int] = []
+        self.notices: list[int] = []
         self.progress = Progress()
 
     def stop(self, halt: Halt) -> None:
@@ -166,6 +179,12 @@ class _Board:
 
     def halted(self) -> Halt | None:
         return self.halt
+
+    def leave(self, step: int) -> None:
+        self.notices.append(step)
+
+    def left(self) -> list[int]:
+        return self.notices
 
     def start(self, step: int) -> None:
         self.started.append(step)
@@ -192,11 +211,11 @@ def _told(work: Work, board: Any, job: Job, folder: Path | None) -> Iterator[Non
     import ray
 
     display = work.task.display
-    ended, seen, starts = threading.Event(), 0, 0
+    ended, seen, starts, notices = threading.Event(), 0, 0, 0
     logs = Logs(folder, work.write_part.address, job.told, display.say)
 
     def look() -> None:
-        nonlocal seen, starts
+        nonlocal seen, starts, notices
         for step in ray.get(board.starts.remote(), timeout=10)[starts:]:
             starts += 1
             if starts == 1:  # what it took until now says nothing of how long it will take
@@ -204,6 +223,9 @@ def _told(work: Work, board: Any, job: Job, folder: Path | None) -> Iterator[Non
                 seen = step
             else:
                 display.say(f"{work.name}: going on from step {step:,}")
+        for step in ray.get(board.left.remote(), timeout=10)[notices:]:
+            notices += 1
+            display.say(f"{work.name}: a worker's machine will be taken away soon: saved at step {step:,}")
         for row in ray.get(board.take.remote(seen), timeout=10):
             work.task.advance(int(row["step"]) - seen, int(row["tokens"]))
             seen = int(row["step"])
@@ -256,10 +278,10 @@ def _train(job: Job, placed: Placed, board: Any) -> None:
         machine.keep_memory()
     import torch
 
-    torch.set_num_threads(placed.cpus)  # Ray sets OMP_NUM_THREADS by itself
+    torch.set_num_threads(placed.threads)  # Ray sets OMP_NUM_THREADS by itself
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
-    engine = start(job)
+    engine = start(job, world)
     running = job.recipe.running(engine, rank, world, job.micro)
     progress = _resume(engine, running)
     if rank == 0:
@@ -282,13 +304,23 @@ def _train(job: Job, placed: Placed, board: Any) -> None:
         if rank == 0:
             board.put.remote(row)
 
-    fit(engine, running, job.pace, progress, checkpoint, told)
+    gone: set[str] = set()
+
+    def leaving() -> bool:
+        notice = ray.train.get_preemption_info()
+        new = set(notice.preempted_node_ids) - gone if notice else set()
+        gone.update(new)
+        if new and rank == 0:
+            board.leave.remote(progress.step)
+        return bool(new)
+
+    fit(engine, running, job.pace, progress, checkpoint, told, leaving)
     if rank == 0:
         ray.get(board.end.remote(progress))
 
 
-def start(job: Job) -> Any:
-    """DeepSpeed's engine around the recipe's model."""
+def start(job: Job, workers: int) -> Any:
+    """DeepSpeed's engine around the recipe's model. `workers`: that there are; they may be fewer than wanted."""
     import deepspeed
     import torch
 
@@ -298,7 +330,9 @@ def start(job: Job) -> Any:
         job.recipe.groups(model), lr=job.pace.lr, betas=job.betas, weight_decay=job.weight_decay, fused=True
     )
     compile_nothing()
-    engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=job.deepspeed)
+    settings = {name: value for name, value in job.deepspeed.items() if name != "train_batch_size"}
+    settings["gradient_accumulation_steps"] = math.ceil(math.ceil(job.batch / workers) / job.micro)
+    engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings)
     return engine
 
 

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from xlnu.cluster.pools import ONE_CORE, Placed
 from xlnu.engines.chat import user_turn
 from xlnu.languages import Language
 from xlnu.rows import TRANSFER, row_id
-from xlnu.spread import Placed, PoolConfig, spread
+from xlnu.spread import spread
 from xlnu.steps import Part, Rows, Work
 from xlnu.transfer.contamination import Benchmarks
 from xlnu.transfer.families import OF_INSTRUCTIONS, OF_PAIRS, OF_SOURCE, Family
@@ -60,9 +61,7 @@ def assemble(
 ) -> int:
     per_part = max(1, ROWS_AT_ONCE * len(given.answers) // max(1, candidates(config, given)))
     stage = functools.partial(_Assemble, config, given, limits, benchmarks)
-    one_core = PoolConfig()
-    one_core.cpus = 1
-    spread({work.name: work}, {work.name: len(given.answers)}, per_part, stage, one_core, folder=TRAIN)
+    spread({work.name: work}, {work.name: len(given.answers)}, per_part, stage, ONE_CORE, folder=TRAIN)
     return candidates(config, given)
 
 

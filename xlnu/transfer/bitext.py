@@ -11,9 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from xlnu.cluster.pools import ONE_CORE, Placed
 from xlnu.languages import Language
 from xlnu.rows import BITEXT, row_id
-from xlnu.spread import Placed, PoolConfig, spread
+from xlnu.spread import spread
 from xlnu.steps import Part, Rows, Work
 from xlnu.transfer.segment import join, sentences
 from xlnu.transfer.translate import UNKNOWN
@@ -69,9 +70,7 @@ def rejoin(
     engine: dict[str, Any],
 ) -> dict[str, int]:
     stage = functools.partial(_Rejoin, cut, languages, tuple(fields), engine)
-    one_core = PoolConfig()
-    one_core.cpus = 1
-    return spread(works, {name: len(cut.pieces) for name in works}, ROWS_PER_PART, stage, one_core)
+    return spread(works, {name: len(cut.pieces) for name in works}, ROWS_PER_PART, stage, ONE_CORE)
 
 
 @dataclass(frozen=True)

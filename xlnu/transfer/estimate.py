@@ -7,6 +7,9 @@ two cores, greedy. Cost grows with parameters and beams. For GPUs nothing was me
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from xlnu.cluster.cost import CORE
+from xlnu.cluster.pools import GeneratorPool, ScorerPool, TranslatorPool
+from xlnu.cluster.roles import Role
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.machine import cores
 from xlnu.steps import Estimate
@@ -18,7 +21,6 @@ MORE = 1.3
 SENTENCE = 80  # letters
 PAIR = 80  # tokens of a question that asks for a translation, and the answer
 ANSWER = 400  # letters, where the source has no answers to go by
-SPEED = 263 * 615e6 / 2  # tokens a second times parameters, of one core
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,13 @@ class Amount:
         return (self.questions + self.answers) // LETTERS
 
     def answering(self, model: Checkpoint | None, gpus: int) -> Estimate:
-        tokens = self.answers // LETTERS
-        return Estimate(self.rows, tokens, _hours(tokens, model, gpus, 1))
+        return _estimate(self.rows, self.answers // LETTERS, model, gpus, 1, GeneratorPool.role)
 
     def translating(self, model: Checkpoint | None, gpus: int, beam: int) -> Estimate:
-        tokens = round(MORE * self.tokens)
-        return Estimate(self.sentences, tokens, _hours(tokens, model, gpus, beam))
+        return _estimate(self.sentences, round(MORE * self.tokens), model, gpus, beam, TranslatorPool.role)
 
     def judging(self, model: Checkpoint | None, gpus: int) -> Estimate:
-        tokens = round((1 + MORE) * self.tokens)
-        return Estimate(self.rows, tokens, _hours(tokens, model, gpus, 1))
+        return _estimate(self.rows, round((1 + MORE) * self.tokens), model, gpus, 1, ScorerPool.role)
 
     def training(self, weights: Mapping[Family, float], languages: int, pairs: int) -> int:
         """Tokens of a set in which every translation is good enough: there will be fewer."""
@@ -67,7 +66,7 @@ def amount(source: Source) -> Amount:
     return Amount(rows, questions, answers)
 
 
-def _hours(tokens: int, model: Checkpoint | None, gpus: int, beam: int) -> float | None:
-    if model is None or gpus or not model.parameters:
-        return None
-    return tokens * model.parameters * beam / (SPEED * cores()) / 3600
+def _estimate(rows: int, tokens: int, model: Checkpoint | None, gpus: int, beam: int, role: Role) -> Estimate:
+    effort = tokens * model.parameters * beam if model and model.parameters else None
+    hours = None if effort is None or gpus else effort / (CORE * cores()) / 3600
+    return Estimate(rows, tokens, hours, role, effort)

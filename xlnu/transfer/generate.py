@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from xlnu.cluster.pools import ONE_CORE, GeneratorPool, Placed, asks, place
 from xlnu.config import section, setting
 from xlnu.engines.base import Answer, Decoding, Question
 from xlnu.engines.chat import question
@@ -15,7 +16,7 @@ from xlnu.engines.checkpoint import Checkpoint
 from xlnu.engines.open import GeneratorSpec, ModelConfig
 from xlnu.engines.vllm import answer, gathered, processor, request
 from xlnu.rows import ENGLISH
-from xlnu.spread import Placed, PoolConfig, connect, place, spread
+from xlnu.spread import connect, spread
 from xlnu.steps import Part, Result, Rows, Work
 from xlnu.transfer.gates import repeats
 
@@ -37,7 +38,7 @@ class EnglishConfig(ModelConfig):
     )
     batch_tokens: int = setting(16384, "tokens computed at once, padding included", at_least=1)
     rows_per_part: int = setting(256, "rows written at once, and so lost at most to a kill", at_least=1)
-    pool: PoolConfig = section(PoolConfig)
+    pool: GeneratorPool = section(GeneratorPool)
 
 
 def decoding(config: EnglishConfig) -> Decoding:
@@ -118,17 +119,22 @@ def _by_vllm(work: Work, config: EnglishConfig, spec: GeneratorSpec, rows: Rows)
     if not todo:
         return len(rows)
     connect(work.task.display)
+    work.task.works(config.pool.role)
     import ray
     from ray.data import ActorPoolStrategy
 
     assert spec.checkpoint is not None
     # Ray itself would wait for a GPU for ever
-    placed = place(replace(config.pool, gpus=max(1, config.pool.gpus)))
+    placed = place(replace(config.pool, gpus=max(1, config.pool.gpus_each)))
     items = [{"part": at, "start": part.start, "stop": part.stop} for at, part in enumerate(todo)]
     asked = ray.data.from_items(items, override_num_blocks=len(items)).flat_map(
-        Requests, fn_constructor_args=(rows, config, spec.checkpoint), compute=ActorPoolStrategy(size=1), num_cpus=1
+        Requests,
+        fn_constructor_args=(rows, config, spec.checkpoint),
+        compute=ActorPoolStrategy(size=1),
+        num_cpus=1,
+        resources=asks(ONE_CORE.role),
     )
-    run = processor(spec.checkpoint, placed.gpus, placed.actors, spec.compute, batch=64)
+    run = processor(spec.checkpoint, placed, spec.compute, batch=64)
     for at, found in gathered(run(asked).iter_rows(), [part.stop - part.start for part in todo]):
         answers = [answer(row, decoding(config)) for row in found]
         given = rows.read(todo[at].start, todo[at].stop).to_pylist()

@@ -12,11 +12,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from xlnu.cluster.pools import ONE_CORE, Placed
 from xlnu.config import setting
 from xlnu.engines.chat import user_turn
 from xlnu.languages import Language
 from xlnu.rows import SWITCHED
-from xlnu.spread import Placed, PoolConfig, spread
+from xlnu.spread import spread
 from xlnu.steps import Part, Rows, Work
 from xlnu.transfer.dictionaries import Dictionary, find, parse
 from xlnu.transfer.switch import Switched, switch
@@ -98,9 +99,7 @@ def mix(
     seed: int,
 ) -> dict[str, int]:
     stage = functools.partial(_Mix, sources, translations, found, p, seed)
-    one_core = PoolConfig()
-    one_core.cpus = 1
-    return spread(works, {name: len(sources) for name in works}, ROWS_PER_PART, stage, one_core)
+    return spread(works, {name: len(sources) for name in works}, ROWS_PER_PART, stage, ONE_CORE)
 
 
 class _Mix:

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from xlnu.cluster.pools import PoolConfig
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.engines.open import (
     GeneratorSpec,
@@ -28,11 +29,11 @@ class Llm:
     def __init__(self, config: EnglishConfig, add: Add) -> None:
         self.config = config
         self.checkpoint = checkpoint_of("english", config.engine, config)
-        self.files = _conversion("llm", self.checkpoint, config.engine, config, config.pool.gpus, add)
+        self.files = _conversion("llm", self.checkpoint, config.engine, config, config.pool.gpus_each, add)
 
     @property
     def identity(self) -> dict[str, Any]:
-        return identity(self.checkpoint, self.config.engine, self.config, self.config.pool.gpus)
+        return identity(self.checkpoint, self.config.engine, self.config, self.config.pool.gpus_each)
 
     @property
     def name(self) -> str:
@@ -46,7 +47,7 @@ class Llm:
             config,
             self.checkpoint,
             work.inputs[self.files.name].files() if self.files else None,
-            computed(config.engine, config.compute, config.pool.gpus),
+            computed(config.engine, config.compute, config.pool.gpus_each),
             config.batch_tokens,
         )
 
@@ -60,11 +61,12 @@ class Mt:
         self.config, self.llm = config, llm if config.engine == "llm" else None
         if self.llm:
             self.checkpoint: Checkpoint | None = self.llm.checkpoint
-            self.files, self.pool = self.llm.files, self.llm.config.pool
+            self.files = self.llm.files
+            self.pool: PoolConfig = self.llm.config.pool
         else:
             self.checkpoint = checkpoint_of("translator", config.engine, config)
             self.pool = config.pool
-            self.files = _conversion("mt", self.checkpoint, config.engine, config, config.pool.gpus, add)
+            self.files = _conversion("mt", self.checkpoint, config.engine, config, config.pool.gpus_each, add)
         prompted = config.engine in ("llm", "openai") and config.shots
         self.shots = {label: parallel.examples(files, config.shots) for label, files in corpora.items() if prompted}
 
@@ -82,7 +84,7 @@ class Mt:
     @functools.cached_property
     def _identity(self) -> dict[str, Any]:
         config = self.config
-        made = identity(self.checkpoint, config.engine, config, self.pool.gpus)
+        made = identity(self.checkpoint, config.engine, config, self.pool.gpus_each)
         if self.llm:
             made = {"engine": "llm", "llm": self.llm.identity}
         return made | translate.about(config)
@@ -96,7 +98,7 @@ class Mt:
             config,
             self.checkpoint,
             work.inputs[self.files.name].files() if self.files else None,
-            computed(config.engine, config.compute, self.pool.gpus),
+            computed(config.engine, config.compute, self.pool.gpus_each),
             config.batch_tokens,
             config.beam,
             config.max_tokens,

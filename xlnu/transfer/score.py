@@ -10,13 +10,14 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from xlnu.cluster.pools import Placed, ScorerPool
 from xlnu.config import section, setting
 from xlnu.engines.base import Scorer
 from xlnu.engines.chat import user_turn
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.languages import Language
 from xlnu.rows import QUALITY
-from xlnu.spread import Placed, PoolConfig, spread
+from xlnu.spread import spread
 from xlnu.steps import Part, Rows, Work
 
 COMET, ROUND_TRIP = "COMETKiwi", "round trip"
@@ -35,7 +36,7 @@ class QualityConfig:
     )
     batch_tokens: int = setting(8192, "tokens computed at once, padding included", at_least=1)
     rows_per_part: int = setting(1024, "rows written at once, and so lost at most to a kill", at_least=1)
-    pool: PoolConfig = section(PoolConfig)
+    pool: ScorerPool = section(ScorerPool)
 
 
 def gate(config: QualityConfig, source: Language, target: Language) -> str:
@@ -78,7 +79,7 @@ class _Judge:
 
             device = "cuda" if placed.gpus else "cpu"
             self.scorer = CometScorer(
-                judge.local(), batch_tokens=config.batch_tokens, threads=placed.cpus, device=device
+                judge.local(), batch_tokens=config.batch_tokens, threads=placed.threads, device=device
             )
 
     def __call__(self, step: str, part: Part) -> tuple[pa.Table, int]:

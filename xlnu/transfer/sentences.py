@@ -13,9 +13,10 @@ from itertools import islice
 import numpy as np
 import pyarrow as pa
 
+from xlnu.cluster.pools import ONE_CORE, Placed
 from xlnu.languages import Language
 from xlnu.rows import ROW, SENTENCES, row_id
-from xlnu.spread import Placed, PoolConfig, spread
+from xlnu.spread import spread
 from xlnu.steps import Part, Result, Rows, Work
 from xlnu.transfer.segment import sentences, split
 
@@ -28,9 +29,7 @@ def schema(fields: Sequence[str]) -> pa.Schema:
 def cut(work: Work, given: Result, fields: Sequence[str], source: Language, rows_per_part: int) -> int:
     rows = given.rows()
     stage = functools.partial(_Cut, rows, fields, source)
-    one_core = PoolConfig()
-    one_core.cpus = 1
-    spread({work.name: work}, {work.name: len(rows)}, rows_per_part, stage, one_core)
+    spread({work.name: work}, {work.name: len(rows)}, rows_per_part, stage, ONE_CORE)
     return len(rows)
 
 

@@ -10,12 +10,13 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from xlnu.cluster.pools import Placed, TranslatorPool
 from xlnu.config import section, setting
 from xlnu.engines.base import Translation, Translator
 from xlnu.engines.open import ModelConfig, TranslatorSpec
 from xlnu.languages import Language
 from xlnu.rows import RETURNED, TRANSLATED
-from xlnu.spread import Placed, PoolConfig, spread
+from xlnu.spread import spread
 from xlnu.steps import Part, Rows, Work
 from xlnu.transfer.gates import flags, round_trip
 from xlnu.transfer.protect import fragments, protect, restore
@@ -35,7 +36,7 @@ class TranslatorConfig(ModelConfig):
     shots: int = setting(5, "engines llm and openai: examples a language, from the parallel corpus", at_least=0)
     batch_tokens: int = setting(4096, "tokens computed at once, padding included", at_least=1)
     sentences_per_part: int = setting(2048, "sentences written at once, and so lost at most to a kill", at_least=1)
-    pool: PoolConfig = section(PoolConfig)  # the engine llm runs where the LLM does, in english.pool
+    pool: TranslatorPool = section(TranslatorPool)  # the engine llm runs where the LLM does, in english.pool
 
 
 def about(config: TranslatorConfig) -> dict[str, Any]:
