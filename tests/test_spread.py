@@ -143,6 +143,46 @@ def test_a_function_called_elsewhere_halts_here() -> None:
         call(_refuse, "not a model", task=Task("refused", Display()))
 
 
+def _dies() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_function_whose_worker_always_dies_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xlnu.spread.LIVES", 1)
+    with pytest.raises(Halt, match=r"^converted: a worker died again and again, most often for want of memory"):
+        call(_dies, task=Task("converted", Display()))
+
+
+ASKED = """
+import logging, sys
+from pathlib import Path
+from tests.test_spread import do
+from xlnu.progress import Display
+from xlnu.spread import connect
+
+connect(Display())
+import ray.data
+log = logging.getLogger("ray.data._internal.cluster_autoscaler.rate_based_cluster_autoscaler")
+log.addHandler(logging.FileHandler(sys.argv[1]))
+log.setLevel(logging.DEBUG)
+do(Path(sys.argv[2]))
+"""
+
+
+def test_ray_data_asks_for_no_machines(tmp_path: Path) -> None:
+    """It asks without a role: what can do nothing is then started, or kept."""
+    own = {"RAY_DATA_MIN_GAP_BETWEEN_AUTOSCALING_REQUESTS": "0", "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", ASKED, str(tmp_path / "log"), str(tmp_path)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=240, env={**os.environ, **own}
+    )
+    assert done.returncode == 0, done.stderr
+    said = (tmp_path / "log").read_text()
+    never = " ".join(f"{of}=1000000000.00" for of in ("CPU", "GPU", "Memory", "ObjStore"))
+    assert f"Threshold: {never}" in said, "of the use from which it asks"
+    assert "Sending resource request" not in said
+
+
 OWN = """
 import sys
 from xlnu import spread

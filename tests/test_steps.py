@@ -202,6 +202,21 @@ def test_lost_and_doubled_rows_do_not_finish(tmp_path: Path) -> None:
         assert not (tmp_path / step.address / manifest.NAME).exists()
 
 
+def test_ids_that_are_alike_in_few_bits_are_not_taken_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xlnu.steps._short", lambda name: int(name[:1], 16))
+    assert do(numbers(), Store(str(tmp_path / "a"))).manifest.rows_out == 90
+
+    def doubles(work: Work) -> int:
+        for part in work.todo(30, rows_per_part=10):
+            work.write(part, table(Part(part.index, 0, 10)))
+        return 30
+
+    with pytest.raises(AssertionError, match="wrote 30, 10 of them with an id of their own"):
+        do(Step("doubles", {}, doubles), Store(str(tmp_path / "b")))
+
+
 def test_a_part_has_a_row_for_each_it_was_given(tmp_path: Path) -> None:
     def run(work: Work) -> int:
         for part in work.todo(30, rows_per_part=10):

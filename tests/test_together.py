@@ -148,4 +148,9 @@ def test_files_of_a_step_lie_in_a_folder_wherever_the_store_is(
         folder = pickle.loads(pickle.dumps(files)).local()
         assert (folder / "deep" / "weights.bin").read_bytes() == b"123"
     assert manifest.read(store, files.address) is not None
+    if not store.local:
+        store.delete_folder(files.address)
+        (tmp_path / "weights").write_bytes(b"456")
+        again = steps.run([step], store, Display())[step.address].files()
+        assert (again.local() / "deep" / "weights.bin").read_bytes() == b"456", "not what was there before"
     assert not list((tmp_path / "cache").rglob(".unfinished*"))

@@ -102,8 +102,9 @@ class Lock:
         self._beaten = _clock()
 
     def _beat(self) -> None:
+        began = _clock()  # a store may take long to answer; others reckon from when it wrote
         self.store.touch(self.name)
-        self._beaten = _clock()
+        self._beaten = began
 
     def _keep_beating(self) -> None:
         while not self._stop.wait(BEAT):
@@ -131,14 +132,18 @@ class Lock:
             self._beat()
             alive, dead = self._others()
             if not alive:
-                break
+                for entry in dead:
+                    self.store.delete(entry.name)
+                if not dead:
+                    break
+                alive, _ = self._others()  # one that slept may have woken, and put its claim back
+                if not alive:
+                    break
             self.store.delete(self.name)
             if pause == 0.5:
                 waiting(f"process {alive[0].pid} on {alive[0].host}")
             pause = min(BEAT, pause * 1.3)
             time.sleep(pause * random.uniform(0.5, 1.0))  # unequal, so that two that met do not meet again
-        for entry in dead:
-            self.store.delete(entry.name)
         self._heart.start()
 
     def check(self) -> None:

@@ -1,6 +1,7 @@
 """One run of a job: its store, its display, and what it leaves in its folder."""
 
 import hashlib
+import math
 import os
 import sys
 import uuid
@@ -187,17 +188,19 @@ class Run:
     def _plan_of_cluster(self, stand: Sequence[Standing]) -> None:
         if self.cluster is None:
             return
-        needs, unknown = [], set()
+        needs, unknown = dict[int, cost.Need](), set()
         for one in (one for one in stand if one.rows is None):
             about = one.step.estimate
             if about and about.role:
                 asks(about.role, [of_type(each) for each in self.cluster.types])  # a role that there is not
                 effort = None if about.effort is None else about.effort * one.left
-                needs.append(cost.Need(about.role, effort))
+                wide = None if about.wide is None else math.ceil(about.wide * one.left)
+                need, at_once = cost.Need(about.role, effort, wide), id(one.step.run)
+                needs[at_once] = needs[at_once].beside(need) if at_once in needs else need
             if about and about.hours is None and about.effort is None:
                 unknown.add(one.step.name)
         prices = self.prices or cost.Prices("", {})
-        print_out(f"\n{cost.table(cost.told(needs, self.cluster, prices), self.cluster, prices)}")
+        print_out(f"\n{cost.table(cost.told([*needs.values()], self.cluster, prices), self.cluster, prices)}")
         if unknown:
             print_out(f"not in it, for nobody knows what they take: {_briefly(unknown)}")
 

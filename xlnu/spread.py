@@ -33,8 +33,15 @@ from xlnu.errors import Halt, UserError, first_line
 from xlnu.progress import Display, Task
 from xlnu.steps import Part, Work, Writer
 
-# parts of one execution: Ray Data keeps some 10 KB of each until its end, and actors begin anew with the next
+# parts of one execution: Ray Data keeps 4 KB of each until its end, and actors begin anew with the next
 WAVE = 20_000
+# Once a part is done, Ray Data itself asks the autoscaler for machines: for twice the cores and GPUs that there
+# are, and for no role. So machines of other roles are kept, and dear ones started, that have nothing to do. It asks
+# only where more than this share is in use; and actors, which ask for their role, need nobody to ask for them.
+NEVER = {
+    f"RAY_DATA_DEFAULT_CLUSTER_SCALING_UP_{of}_UTIL_THRESHOLD": "1e9"
+    for of in ("CPU", "GPU", "MEMORY", "OBJECT_STORE_MEMORY")
+}
 LIVES = 10  # of an actor; Ray Data's own number is without end, and so is then a model that fits in no memory
 
 
@@ -48,6 +55,8 @@ class Stage(Protocol):
 
 def connect(display: Display) -> None:
     """To the cluster of RAY_ADDRESS (as `ray job submit` sets it), else to one of this process's own."""
+    for name, value in NEVER.items():
+        os.environ.setdefault(name, value)  # read when Ray Data is imported
     if not os.environ.get("RAY_ADDRESS"):
         on_its_own()
     import ray
@@ -158,6 +167,7 @@ def spread(
 
     placed = place(pool)
     some_work.task.works(pool.role)
+    awaited(some_work.task, placed.resources)
     if store.local and len(ray.nodes()) > 1:  # type: ignore[no-untyped-call]
         display.once(f"{store.label}: a local folder: every machine must see the same one there")
     writers = {name: work.write_part for name, work in works.items()}
@@ -187,14 +197,31 @@ def spread(
     return rows
 
 
+def awaited(task: Task, resources: dict[str, float]) -> None:
+    """Said where no machine is up that has a role: until one is, there is nothing else to say."""
+    import ray
+
+    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    missing = [role for role in resources if role not in there]
+    if missing:
+        task.display.say(f"{task.name}: waits for machines with the role {missing[0]}, which are asked for")
+
+
 def call(function: Callable[..., None], *arguments: Any, task: Task) -> None:
     """Call a function in a worker: what it loads is gone from memory afterwards, and the driver stays small."""
     connect(task.display)
     task.works(ONE_CORE.role)
     import ray
+    from ray.exceptions import OutOfMemoryError, RayActorError, WorkerCrashedError
 
-    called = ray.remote(_called).options(resources=asks(ONE_CORE.role))
-    halt = ray.get(called.remote(function, arguments))
+    resources = asks(ONE_CORE.role)
+    awaited(task, resources)
+    called = ray.remote(_called).options(resources=resources, max_retries=LIVES)
+    try:
+        halt = ray.get(called.remote(function, arguments))
+    except (OutOfMemoryError, WorkerCrashedError, RayActorError):
+        why = "most often for want of memory: it needs a machine with more of it"
+        raise Halt(f"{task.name}: a worker died again and again, {why}; what is finished is kept") from None
     if halt is not None:
         raise halt
 

@@ -8,8 +8,10 @@ import contextlib
 import os
 import posixpath
 import re
+import shutil
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,14 +120,35 @@ class Store:
         """
         path = posixpath.join(self.root, name)
         with self._told("written", name):
-            if self.local:
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-            fs.copy_files(str(file), path, fs.LocalFileSystem(), self.fs)
+            if not self.local:
+                fs.copy_files(str(file), path, fs.LocalFileSystem(), self.fs)
+                return
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            beside = os.path.join(os.path.dirname(path), UNFINISHED + uuid.uuid4().hex)
+            try:
+                shutil.copyfile(file, beside)
+                os.replace(beside, path)  # another may be reading what was there
+            except BaseException:
+                Path(beside).unlink(missing_ok=True)
+                raise
 
     def fetch(self, name: str, file: Path) -> None:
         """Copy a file of the store to a place on this machine."""
         with self._told("read", name):
             fs.copy_files(posixpath.join(self.root, name), str(file), self.fs, fs.LocalFileSystem())
+
+    def copy(self, folder: str, names: Iterable[str], place: Path) -> Path:
+        """A folder's files at a place on this machine, all of them at once, unless they are there already."""
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=place.parent, prefix=UNFINISHED) as beside:
+                made = Path(beside, "files")
+                for name in names:
+                    (made / name).parent.mkdir(parents=True, exist_ok=True)
+                    self.fetch(posixpath.join(folder, name), made / name)
+                with contextlib.suppress(OSError):  # another process was first: its copy is as good
+                    made.rename(place)
+        return place
 
     def read(self, name: str) -> bytes:
         """The file's bytes; FileNotFoundError when there is none."""

@@ -79,6 +79,8 @@ def test_stopped_and_submitted_again_it_goes_on_and_machines_go(up: Fake, place:
     assert second.end() == 0, second.said
     assert "english: done before" in second.said
     assert "Traceback" not in second.said
+    waiting = "translated: waits for machines with the role translator, which are asked for"
+    assert waiting in first.said + second.said
     assert "infeasible" not in second.said, "a role whose machines are not up yet is no fault"
     assert second.said.count("every machine must see the same one") <= 1
     steps = {step["name"]: step for step in report(place)["steps"]}

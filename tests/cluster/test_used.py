@@ -90,6 +90,11 @@ def test_a_plan_tells_hours_and_money_by_type() -> None:
     table = cost.table(found, CLUSTER, prices)
     assert f"{one.money:,.2f}" in table
     assert "unknown" not in table
+    two, three = Need("translator", effort / 2, 2), Need("translator", effort / 2, 3)
+    for needs, number in (([two, three], 3), ([two.beside(three)], 5)):
+        (few,) = cost.told(needs, CLUSTER, prices)
+        assert few.machines == number, "as many as there are parts at once"
+        assert few.hours == pytest.approx(64 + number * (cost.START + 300) / 3600)
     unknown = cost.told([Need("translator", None)], CLUSTER, prices)
     assert (unknown[0].hours, unknown[0].money) == (None, None)
     assert cost.table(unknown, CLUSTER, prices).count("unknown") == 5
@@ -103,6 +108,7 @@ def test_reading_and_training_have_speeds_of_their_own() -> None:
     assert judge.least * judge.machines == pytest.approx(5)
     (one,) = cost.told([Need("trainer", 2e12 * 4 * 3600 * 5)], CLUSTER, prices)
     assert one.least * one.machines == pytest.approx(5), "of a machine with four GPUs"
+    assert [cost.told([Need("trainer", 1e12, n)], CLUSTER, prices)[0].machines for n in (4, 5)] == [1, 2]
     unknown = Prices("USD", {"g6e.12xlarge": Price(10.0, speed=1e12), "g6.xlarge": Price(1.0, speed=1e12)})
     assert cost.told([Need("trainer", 1e12)], CLUSTER, unknown)[0].hours is None
     assert cost.told([Need("scorer", 1e12)], CLUSTER, unknown)[0].hours is None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.evaluate.evaluated import TOP, a_classifier, a_stack, report, run
+from xlnu.store import Store, beside
 from xlnu.tiny.build import Built
 
 pytestmark = pytest.mark.timeout(600)
@@ -19,7 +20,7 @@ def compare(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
 
 
-def test_runs_are_held_against_one_another(tiny: Built, tmp_path: Path) -> None:
+def test_runs_are_held_against_one_another(tiny: Built, tmp_path: Path, s3: str) -> None:
     stack, classifier = a_stack(tmp_path, tiny), a_classifier(tmp_path, tiny)
     for path in (tiny.data / "nli").glob("test.*"):
         (tmp_path / path.name).write_text(path.read_text().replace("\tneutral\n", "\tcontradiction\n"))
@@ -32,7 +33,9 @@ def test_runs_are_held_against_one_another(tiny: Built, tmp_path: Path) -> None:
         done = run(tmp_path, tiny, *settings, f"run.dir=runs/{name}")
         assert done.returncode == 0, done.stderr
 
-    done = compare(tmp_path, "runs/one", "runs/two", "run.latex=true")
+    elsewhere = beside(s3, "two")  # as a cluster leaves it
+    Store(elsewhere).put("report.json", tmp_path / "runs/two/report.json")
+    done = compare(tmp_path, "runs/one", elsewhere, "run.latex=true")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["runs/compare/tables.md", "runs/compare/report.html"]
     found = report(tmp_path, "compare")

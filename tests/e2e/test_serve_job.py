@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -19,7 +20,9 @@ import yaml
 from safetensors.torch import save_file
 
 from tests.serve.serving import SENTENCES, TOP, made
+from xlnu.engines.checkpoint import files
 from xlnu.machine import free_port
+from xlnu.store import Store, beside
 from xlnu.tiny.build import Built
 
 JOB = str(TOP / "jobs" / "serve.py")
@@ -110,6 +113,12 @@ def test_weights_that_are_not_whole_are_named(
     assert said in done.stderr.splitlines()[-1]
 
 
+def test_a_place_on_object_storage_that_has_no_model_is_named(s3: str, tmp_path: Path) -> None:
+    done = run(tmp_path, f"model={beside(s3, 'none')}", f"port={free_port()}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.match(r"serve: models.none: s3://.*: there is no such folder", done.stderr.splitlines()[-1])
+
+
 def test_a_port_that_is_taken_is_named(stack: Path, tmp_path: Path) -> None:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -135,12 +144,14 @@ def test_a_plan_starts_nothing(stack: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_ray_runs_the_shipped_file(stack: Path, tmp_path: Path) -> None:
-    """As it is, but for the place of the models and the port."""
+def test_ray_runs_the_shipped_file(stack: Path, tmp_path: Path, s3: str) -> None:
+    """As it is, but for the port and the place of the models, which a cluster left on object storage."""
+    for path in files(stack):
+        Store(beside(s3, "topic")).put(path.relative_to(stack).as_posix(), path)
     content: Any = yaml.safe_load((TOP / "configs" / "serve.yaml").read_text())
     port = content["http_options"]["port"] = free_port()
     models = content["applications"][0]["args"]["models"]
-    content["applications"][0]["args"]["models"] = dict.fromkeys(models, str(stack))
+    content["applications"][0]["args"]["models"] = dict.fromkeys(models, beside(s3, "topic"))
     (tmp_path / "serve.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     command = [str(Path(sys.executable).with_name("serve")), "run", "serve.yaml"]
     running = subprocess.Popen(

@@ -1,15 +1,20 @@
-"""A model that only the driver has, on its way to other machines by object storage."""
+"""Models on object storage; and those that only the driver has, on their way to other machines by it."""
 
 import pickle
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from xlnu.engines.checkpoint import Checkpoint, find
+from xlnu.engines import checkpoint
+from xlnu.engines.checkpoint import Checkpoint, files, find
 from xlnu.engines.shared import share
-from xlnu.errors import UserError
+from xlnu.errors import Halt, UserError
 from xlnu.progress import Display
+from xlnu.stack.parents import folder_of
+from xlnu.store import Store, beside
 from xlnu.tiny.build import Built
 
 
@@ -43,12 +48,48 @@ def test_it_is_copied_once_and_found_where_the_folder_is_not(
     assert find("quality.model", str(place)).content == there.content, "and nothing is missing"
 
 
+def test_a_stack_finds_its_parents_where_they_were_brought(there: Checkpoint, tmp_path: Path) -> None:
+    share(Display())
+    shutil.rmtree(there.name)
+    made: Any = SimpleNamespace(llm={"name": there.name, "content": there.content})
+    assert Path(folder_of("llm", made, tmp_path, None)).name == there.content
+    made.llm["content"] = "0" * 32
+    with pytest.raises(UserError, match=f"llm: {there.name}: there is no such folder; say where it lies"):
+        folder_of("llm", made, tmp_path, None)
+
+
 def test_what_nobody_brought_is_one_line(there: Checkpoint) -> None:
     shutil.rmtree(there.name)
     with pytest.raises(
         UserError, match=rf"{there.name}: there is no such folder on .*: put it where every machine"
     ):
         there.local()
+
+
+def test_another_model_in_its_place_is_not_taken_for_it(there: Checkpoint, tiny: Built) -> None:
+    (Path(there.name) / "config.json").write_text("{}")
+    checkpoint.folders.clear()  # as a worker, which was told of none
+    with pytest.raises(
+        UserError, match=rf"{there.name}: another model lies there on .*: put it where every machine"
+    ):
+        there.local()
+    shutil.rmtree(there.name)
+    shutil.copytree(tiny.qe, there.name)
+    checkpoint.folders[there.content] = there
+    share(Display())
+    (Path(there.name) / "config.json").write_text("{}")
+    checkpoint.folders.clear()
+    assert Path(there.local()).name == there.content, "it was brought there"
+
+
+@pytest.mark.usefixtures("there")
+def test_a_model_that_is_one_file_comes_along_too(tmp_path: Path) -> None:
+    (tmp_path / "lid.bin").write_bytes(b"languages")
+    found = pickle.loads(pickle.dumps(checkpoint.of_file(tmp_path / "lid.bin")))
+    assert found.local() == str(tmp_path / "lid.bin")
+    share(Display())
+    (tmp_path / "lid.bin").unlink()
+    assert Path(found.local()).read_bytes() == b"languages"
 
 
 def test_what_lies_on_the_stores_own_disk_stays(
@@ -62,3 +103,27 @@ def test_what_lies_on_the_stores_own_disk_stays(
     share(Display())
     assert not (tmp_path / "store" / "checkpoints").exists()
     assert capsys.readouterr().err == ""
+
+
+def test_a_model_on_object_storage_is_the_model_it_is_here(
+    tiny: Built, tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    uri, store = beside(s3, "some/model"), Store(beside(s3, "some/model"))
+    with pytest.raises(UserError, match=r"^english.model: s3://.+: there is no such folder of a Hugging Face"):
+        find("english.model", uri)
+    for path in files(tiny.llm):
+        store.put(path.relative_to(tiny.llm).as_posix(), path)
+    store.write("README.md", b"---\nlicense: mit\n---\n")
+    store.write("states.pt", b"of no use to anybody who opens it")
+    found, here = find("english.model", uri), find("english.model", str(tiny.llm))
+    assert (found.content, found.parameters, found.licence) == (here.content, here.parameters, "mit")
+    assert found.short == f"model@{here.content[:12]}"
+    shutil.rmtree(tmp_path / "cache")  # as on another machine
+    place = Path(pickle.loads(pickle.dumps(found)).local())
+    assert [path.read_bytes() for path in files(place)] == [path.read_bytes() for path in files(tiny.llm)]
+    assert not (place / "states.pt").exists()
+    store.write("config.json", store.read("config.json") + b"\n")
+    with pytest.raises(Halt, match=r"^s3://.+: has changed since the job began"):
+        found.local()
+    assert find("english.model", uri).content != here.content

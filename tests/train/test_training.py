@@ -9,13 +9,17 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tests.train.worlds import rows, train, weights
+from tests.train.worlds import SMALL, rows, train, transfer, weights
 from xlnu.engines.base import Decoding
 from xlnu.engines.chat import question
+from xlnu.engines.checkpoint import find
 from xlnu.engines.ct2 import Ct2Generator, convert
 from xlnu.engines.hf import HfGenerator
 from xlnu.errors import Halt, UserError
 from xlnu.tiny.build import Built
+from xlnu.train import snapshot
+from xlnu.train.build import TrainConfig
+from xlnu.train.build import steps as train_steps
 from xlnu.train.workers import died
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("ray_here")]
@@ -128,6 +132,16 @@ def test_a_dead_worker_is_told_from_a_fault_of_ours() -> None:
     dead = WorkerHealthCheckFailedError("A worker health check failed.", ActorDiedError())
     assert died(WorkerGroupError("", {0: ValueError("ours"), 1: dead}))
     assert not died(WorkerGroupError("", {0: ValueError("ours")}))
+
+
+def test_what_the_store_refuses_ray_is_one_line(tiny: Built, tmp_path: Path) -> None:
+    given = transfer(tiny, 120)
+    made = train_steps(TrainConfig(**SMALL), find("english.model", str(tiny.llm)), given, lambda *_: "")
+    address = next(step.address for step in made if step.name == "model")
+    (tmp_path / "training" / address).mkdir(parents=True)
+    (tmp_path / "training" / address / snapshot.NAME).symlink_to("/nowhere/at/all")  # not there, nor to be made
+    with pytest.raises(Halt, match=rf"^model: {tmp_path}: .*{snapshot.NAME}.*; what is finished is kept: mend it"):
+        train(tiny, tmp_path)
 
 
 def test_a_loss_that_is_no_number_stops_it_with_the_rows(tiny: Built, tmp_path: Path) -> None:

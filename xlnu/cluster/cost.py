@@ -1,5 +1,6 @@
 """Hours of machines and money: what steps will take on a cluster, and what a job took, by type of machine."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,6 @@ from xlnu.errors import UserError
 
 # tokens a second times parameters, of one core in int8: 263 tokens/s of a model of 615M on two cores
 CORE = 263 * 615e6 / 2
-WORTH = 0.5  # hours of work for which one more machine is reckoned
 START = 240.0  # seconds until a machine of a cloud works: it boots, and fetches an image
 
 
@@ -74,10 +74,19 @@ def read(path: str) -> Prices:
 
 @dataclass(frozen=True)
 class Need:
-    """What a step asks of machines of one role: tokens times parameters. None: nobody knows."""
+    """What a step asks of machines of one role: tokens times parameters (None: nobody knows), and how many actors
+    can work at it at once (None: as many as there are).
+    """
 
     role: str
     effort: float | None
+    wide: int | None = None
+
+    def beside(self, other: "Need") -> "Need":
+        """Of two steps that are done at once."""
+        effort = None if self.effort is None or other.effort is None else self.effort + other.effort
+        wide = None if self.wide is None or other.wide is None else self.wide + other.wide
+        return Need(self.role, effort, wide)
 
 
 @dataclass(frozen=True)
@@ -101,12 +110,22 @@ def told(needs: Sequence[Need], cluster: Cluster, prices: Prices) -> list[Told]:
         price = prices.hour(of)
         each = [_hours(need, prices.speed(of, need.role)) for need in mine]
         hours = None if None in each else sum(one or 0.0 for one in each)
-        machines = of.most if hours is None else max(1, min(of.most, round(hours / WORTH)))
+        machines = _machines(of, [need.wide for need in mine])
         around = machines * (START + cluster.idle) / 3600
         whole = None if hours is None else hours + around
         money = None if whole is None or price is None else whole * price
         made.append(Told(of, whole, money, machines, 0.0 if hours is None else hours / machines))
     return made
+
+
+def _machines(of: NodeType, wide: Sequence[int | None]) -> int:
+    """That a run asks for: all that there may be, unless there are fewer parts. An actor has a GPU, or where there
+    are none the whole machine.
+    """
+    known = [one for one in wide if one is not None]
+    if len(known) < len(wide):
+        return of.most
+    return max(1, min(of.most, math.ceil(max(known) / max(1, of.resources.get("GPU", 0)))))
 
 
 def _hours(need: Need, speed: float | None) -> float | None:

@@ -21,7 +21,10 @@ from xlnu.errors import UserError, first_line
 
 FILE = "XLNU_CLUSTER"  # in the environment of a cluster's head: where its file is
 STORE = "XLNU_STORE"  # and where its jobs keep what they make
-TOP = {"resources", "node_config", "min_workers", "max_workers", "labels", "docker", "worker_setup_commands"}
+TOP = {
+    "resources", "node_config", "min_workers", "max_workers", "labels", "docker", "worker_setup_commands",
+    "initialization_commands", "idle_timeout_s", "priority",
+}  # fmt: skip
 PLACES = {"aws": "region", "gcp": "region", "azure": "location"}  # what a cloud has no default for
 
 

@@ -1,7 +1,8 @@
 """Hugging Face checkpoints: where one lies, and what its content is.
 
-A model is a folder or a name on the hub with a revision. Addresses are made of its content (a folder's files) or of
-the commit the revision means, never of a path: a model that moved is the same model, one that changed is another.
+A model is a folder, here or on object storage, or a name on the hub with a revision. Addresses are made of its
+content (a folder's files) or of the commit the revision means, never of a path: a model that moved is the same
+model, one that changed is another.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ class Checkpoint:
 
     name: str
     revision: str  # of the hub: the commit; of a folder: empty
-    content: str  # of a folder: the hash of its files; of the hub: empty
+    content: str  # of a folder: the hash of its files, wherever it lies; of the hub: empty
     licence: str = "not stated"
     parameters: int | None = None  # None: not known
     store: str = field(default="", compare=False)  # of a folder: the cluster's, for machines that do not have it
@@ -40,22 +41,31 @@ class Checkpoint:
     @property
     def short(self) -> str:
         """What stands on a row."""
-        return f"{Path(self.name).name if self.content else self.name}@{(self.content or self.revision)[:12]}"
+        own = Path(self.name.partition("?")[0]).name if self.content else self.name
+        return f"{own}@{(self.content or self.revision)[:12]}"
 
     def local(self, parts: Sequence[str] = PARTS) -> str:
         """A folder with its files on this machine."""
         if self.content:
-            if Path(self.name).is_dir():
+            here = Path(self.name)
+            if here.exists() and (self.content in folders or _hash(here) == self.content):
+                folders.setdefault(self.content, self)
                 return self.name
-            from xlnu.engines.shared import shared
+            from xlnu.engines.shared import fetched, shared
 
+            if "://" in self.name:
+                folder = fetched(self.name)
+                if _hash(folder) != self.content:
+                    raise Halt(f"{self.name}: has changed since the job began: run it again")
+                return str(folder)
             kept = shared(self)
             if kept is None:
+                what = "another model lies there" if here.exists() else "there is no such folder"
                 raise UserError(
-                    f"{self.name}: there is no such folder on {socket.gethostname()}: put it where every machine "
-                    "sees it, or take the model from the hub by its name"
+                    f"{self.name}: {what} on {socket.gethostname()}: put it where every machine sees it, or take "
+                    "the model from the hub by its name"
                 )
-            return str(kept.local())
+            return str(kept.local() / (here.name if list(kept.paths) == [here.name] else ""))
         from huggingface_hub import HfApi, snapshot_download
         from huggingface_hub.errors import HfHubHTTPError
 
@@ -73,16 +83,17 @@ def find(key: str, name: str, revision: str = "main") -> Checkpoint:
     """The checkpoint that a setting names; UserError when there is none."""
     if not name:
         raise UserError(f"{key}: must be given: a folder with a checkpoint, or a model's name on the hub")
-    folder = Path(name).expanduser()
+    folder = _fetched(key, name) if "://" in name else Path(name).expanduser()
     if folder.suffix == ".ckpt" and folder.is_file():  # as COMET's own tools name it
         folder = folder.parent.parent if folder.parent.name == "checkpoints" else folder.parent
     if folder.is_dir():
         whole = any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
         if not whole and not list(folder.rglob("*.ckpt")):
             raise UserError(f"{key}: {name}: the folder holds no model: there is no config.json in it")
-        at, content = str(folder.absolute()), _hash_folder(folder)
-        store = os.environ.get("XLNU_STORE", "") if os.environ.get("RAY_ADDRESS") else ""
-        folders[content] = Checkpoint(at, "", content, _licence(folder), parameters(folder), store)
+        at, content = str(folder.absolute()), _hash(folder)
+        if "://" in name:
+            return Checkpoint(name, "", content, _licence(folder), parameters(folder))
+        folders[content] = Checkpoint(at, "", content, _licence(folder), parameters(folder), _store())
         return folders[content]
     if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
         why = "is a file; name the folder" if folder.exists() else "there is no such folder"
@@ -101,6 +112,15 @@ def find(key: str, name: str, revision: str = "main") -> Checkpoint:
     stated = info.card_data and info.card_data.get("license")
     weights = info.safetensors.total if info.safetensors else None
     return Checkpoint(name, str(info.sha), "", stated or Checkpoint.licence, weights)
+
+
+def _fetched(key: str, uri: str) -> Path:
+    from xlnu.engines.shared import fetched
+
+    try:
+        return fetched(uri)
+    except Halt as halt:
+        raise UserError(f"{key}: {halt}") from None
 
 
 def parameters(folder: Path) -> int | None:
@@ -134,12 +154,26 @@ def _licence(folder: Path) -> str:
     return stated or Checkpoint.licence
 
 
-def files(folder: Path) -> list[Path]:
-    return sorted({path for pattern in PARTS for path in folder.rglob(pattern) if path.is_file()})
+def of_file(path: Path) -> Checkpoint:
+    """A model that is one file, of whatever kind."""
+    content = _hash(path)
+    folders[content] = Checkpoint(str(path.absolute()), "", content, store=_store())
+    return folders[content]
 
 
-def _hash_folder(folder: Path) -> str:
+def _store() -> str:
+    return os.environ.get("XLNU_STORE", "") if os.environ.get("RAY_ADDRESS") else ""
+
+
+def files(place: Path) -> list[Path]:
+    """Of a model: those in a folder, or the one that it is."""
+    if place.is_file():
+        return [place]
+    return sorted({path for pattern in PARTS for path in place.rglob(pattern) if path.is_file()})
+
+
+def _hash(place: Path) -> str:
     whole = hashlib.sha256()
-    for path in files(folder):
-        whole.update(f"{path.relative_to(folder)}\0{hash_file(path)}\n".encode())
+    for path in files(place):
+        whole.update(f"{path.relative_to(place)}\0{hash_file(path)}\n".encode())
     return whole.hexdigest()[:32]

@@ -2,15 +2,16 @@
 
 python jobs/evaluate.py compare RUN RUN [RUN ...] [key=value ...]
 
-A RUN is the folder that a job left its report in. What each example was worth is read from the run's store; nothing
-is asked again. Systems of one mode, objective and model are compared; where there are none, each with each.
+A RUN is the place, a folder or a URI, that a job left its report in. What each example was worth is read from the
+run's store; nothing is asked again. Systems of one mode, objective and model are compared; where there are none,
+each with each.
 """
 
 import json
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from xlnu import manifest
@@ -29,7 +30,7 @@ Key = tuple[str, str, str, str, str]  # benchmark, task, kind, language, example
 
 @dataclass
 class CompareConfig:
-    runs: list[str] = setting([], "folders of finished runs, two or more")
+    runs: list[str] = setting([], "folders of finished runs, two or more; or URIs")
     store: str = setting("", "where the runs' steps are now; empty: where each of them says")
     run: FolderConfig = section(FolderConfig)
 
@@ -54,7 +55,7 @@ def work(config: CompareConfig, run: Run) -> None:
     if len(config.runs) < 2:
         raise UserError("name two finished runs at least: python jobs/evaluate.py compare RUN RUN")
     names = _names(config.runs)
-    finished = [_read(name, Path(place), config.store) for name, place in zip(names, config.runs, strict=True)]
+    finished = [_read(name, place, config.store) for name, place in zip(names, config.runs, strict=True)]
     found = [one for other in finished[1:] for one in _compared(finished[0], other)]
     if not found:
         raise UserError(f"{', '.join(config.runs)}: have no benchmark, metric and system in common")
@@ -69,15 +70,16 @@ def work(config: CompareConfig, run: Run) -> None:
 
 def _names(places: Sequence[str]) -> list[str]:
     """The folders' own, and more of the path where two are called the same."""
-    short = [Path(place).resolve().name for place in places]
-    return short if len(set(short)) == len(short) else [str(Path(place)) for place in places]
+    stores = [Store(place) for place in places]
+    short = [posixpath.basename(store.root) for store in stores]
+    return short if len(set(short)) == len(short) else [store.label for store in stores]
 
 
-def _read(name: str, place: Path, elsewhere: str) -> Finished:
+def _read(name: str, place: str, elsewhere: str) -> Finished:
     try:
-        report = json.loads((place / "report.json").read_text(encoding="utf-8"))
+        report = json.loads(Store(place).read("report.json"))
         scores, settings = report["scores"], report["settings"]
-    except (OSError, ValueError, KeyError):
+    except (FileNotFoundError, ValueError, KeyError):
         raise UserError(f"{place}: is no folder of a finished run: it has no report.json") from None
     if not scores:
         raise UserError(f"{place}: measured nothing: its report has no scores")
@@ -111,7 +113,7 @@ def _language(label: str) -> Language:
         return declare(label, label)
 
 
-def _result(store: Store, address: str, place: Path) -> Result:
+def _result(store: Store, address: str, place: str) -> Result:
     found = manifest.read(store, address)
     if found is None:
         raise UserError(f"{place}: its store {store.label} has no {address}: say where it is now, as store=FOLDER")

@@ -3,17 +3,14 @@
 What counts as sharing is in xlnu/transfer/contamination.py: 13 words in a row, or the whole of a shorter line.
 """
 
-import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from xlnu.cluster.pools import ONE_CORE, Placed
 from xlnu.evaluate.asked import Benchmark
 from xlnu.report.document import Finding
 from xlnu.rows import ROW, row_id
-from xlnu.spread import spread
 from xlnu.steps import NOBODY_KNOWS, Part, Result, Step, Work
 from xlnu.transfer.contamination import Benchmarks, fingerprint, texts
 
@@ -34,21 +31,23 @@ def step(training: Sequence[str], benchmarks: Sequence[Benchmark]) -> Step:
     about = {"training": fingerprint(training), "tests": fingerprint(tests)}
 
     def run(work: Work) -> int:
-        names = [name for name, _ in texts(training)]
-        stage = functools.partial(_Look, list(training), tests)
-        spread({work.name: work}, {work.name: len(names)}, 1, stage, ONE_CORE)
-        return len(names)
+        look = _Look(training, tests)
+        for part in work.todo(len(look.files), 1):
+            work.write(part, look(part))
+        return len(look.files)
 
     return Step("contaminated", about, run, estimate=NOBODY_KNOWS)
 
 
 class _Look:
-    def __init__(self, training: list[str], tests: list[str], _placed: Placed) -> None:
+    """On the driver, for other machines may not have these files."""
+
+    def __init__(self, training: Sequence[str], tests: Sequence[str]) -> None:
         self.tests, self.files = Benchmarks.read(tests), [*texts(training)]
 
-    def __call__(self, _step: str, part: Part) -> tuple[pa.Table, int]:
+    def __call__(self, part: Part) -> pa.Table:
         made = [self._row(at, *self.files[at]) for at in range(part.start, part.stop)]
-        return pa.Table.from_pylist(made, schema=CONTAMINATED), 0
+        return pa.Table.from_pylist(made, schema=CONTAMINATED)
 
     def _row(self, at: int, name: str, lines: Sequence[str]) -> dict[str, object]:
         found = [(test, line) for line in lines if (test := self.tests.found_in(line))]

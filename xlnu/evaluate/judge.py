@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from xlnu.cache import hash_file
+from xlnu.engines.checkpoint import Checkpoint, of_file
 from xlnu.errors import UserError
 from xlnu.evaluate import flores
 from xlnu.evaluate.identify import FastText, Identifier, Tells
@@ -22,7 +23,7 @@ class Judge:
     languages: tuple[Language, ...]
     texts: Mapping[str, Sequence[str]]  # sentences by language's code; of languages without, none can be told
     spbleu: bool = False
-    model: str = ""  # a fastText model that tells languages; empty: by `texts`
+    model: Checkpoint | None = None  # of fastText, that tells languages; None: by `texts`
 
     def asked(self, kind: str, label: str) -> Asked:
         language = self._by_label[label]
@@ -32,7 +33,7 @@ class Judge:
 
     @cached_property
     def _identifier(self) -> Tells:
-        return FastText(self.model) if self.model else Identifier(self.texts)
+        return FastText(self.model.local()) if self.model else Identifier(self.texts)
 
     @cached_property
     def _by_label(self) -> dict[str, Language]:
@@ -56,8 +57,10 @@ def judge(
         found = flores.sentences(Path(folder).expanduser(), _other(split), language) if folder else None
         if found:
             texts[language.code] = found
-    path = str(Path(model).expanduser().absolute()) if model else ""
-    return Judge(source, tuple(languages), texts, has_pieces(), path)
+    teller = of_file(Path(model).expanduser()) if model else None
+    if teller:
+        FastText(teller.name)  # what is none is told now, and not when the answers are there
+    return Judge(source, tuple(languages), texts, has_pieces(), teller)
 
 
 def about(

@@ -73,12 +73,13 @@ def parents(stack: Model, given: Mapping[str, str]) -> dict[str, str | Checkpoin
 
 def opened(key: str, given: str, name: str, base: str) -> Model:
     where, _, revision = given.partition("@") if not Path(given).expanduser().exists() else (given, "", "")
-    adapter = Path(where).expanduser() / "adapter_config.json"
-    if adapter.is_file() and not (adapter.parent / "config.json").is_file():
-        told = json.loads(adapter.read_text(encoding="utf-8"))
-        below = find("base", base or told.get("base_model_name_or_path") or "")
-        return Model(name, "adapter", find(key, where, revision or "main"), below)
     checkpoint = find(key, where, revision or "main")
+    if checkpoint.content:
+        adapter = Path(checkpoint.local()) / "adapter_config.json"
+        if adapter.is_file() and not (adapter.parent / "config.json").is_file():
+            told = json.loads(adapter.read_text(encoding="utf-8"))
+            below = find("base", base or told.get("base_model_name_or_path") or "")
+            return Model(name, "adapter", checkpoint, below)
     about = json.loads(Path(checkpoint.local(CONFIGS), "config.json").read_text(encoding="utf-8"))
     named = " ".join(about.get("architectures") or [])
     if about.get("model_type") == STACK:

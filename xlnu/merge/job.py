@@ -52,7 +52,7 @@ class MergeConfig:
 
 def work(config: MergeConfig, run: Run) -> None:
     if not run.folder.local:
-        raise UserError(f"run.dir: {run.folder.label}: a model is merged into a folder of this machine")
+        raise UserError(f"run.dir: {run.folder.label}: a model is merged into a folder of this machine; name one")
     if config.stack:
         _stack(config, run)
         return

@@ -9,7 +9,7 @@ from xlnu.cluster.pools import TrainerPool
 from xlnu.mtllm.parts import Parents
 from xlnu.mtllm.recipes import Goal
 from xlnu.steps import NOBODY_KNOWS, Estimate, Step
-from xlnu.train.config import LoopConfig, epochs
+from xlnu.train.config import LoopConfig, at_most, epochs
 from xlnu.transfer.estimate import LETTERS, MORE, PAIR
 
 # Of the six operations a parameter that a training is reckoned by, two go forward, two back through what is not
@@ -49,4 +49,4 @@ def of_training(config: LoopConfig, goal: Goal, view: str, data: Sequence[Step],
     each = 0.0 if view == "llm" else FORWARD * encoder
     each += 0.0 if view == "encoder" else THROUGH * llm
     each += FORWARD * llm if goal == "align" else 0.0  # the teacher, which is the LLM itself
-    return Estimate(0, tokens, None, TrainerPool.role, tokens * each)
+    return Estimate(0, tokens, None, TrainerPool.role, tokens * each, at_most(config))

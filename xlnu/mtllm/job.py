@@ -274,6 +274,11 @@ def _check(config: Settings, found: Sequence[Task]) -> None:
         raise UserError("distil.lora: stage 2 trains the adapter of stage 1 further: say the same as align.lora")
     if config.align.contrast and config.align.micro < 2:
         raise UserError("align.contrast: a text is told from those computed beside it: raise align.micro")
+    if config.align.contrast and (config.align.pool.least or not config.align.pool.actors):
+        raise UserError(
+            "align.contrast: what is learned depends on how many workers there are: say so many, as "
+            "align.pool.actors=1, and no align.pool.least"
+        )
     for key in ("map", "align", "distil"):
         if getattr(config, key).recompute and config.stack.fusion == "layer_kv":
             raise UserError(f"{key}.recompute: layer_kv reads inside the LLM's layers, and cannot be recomputed")

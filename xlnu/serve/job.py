@@ -21,6 +21,7 @@ from xlnu import machine, spread
 from xlnu.cluster.pools import asks
 from xlnu.cluster.roles import everything
 from xlnu.config import section, setting
+from xlnu.engines.checkpoint import find
 from xlnu.errors import Halt, UserError
 from xlnu.run import FolderConfig, Run, print_out
 from xlnu.serve import detector, keys
@@ -59,7 +60,7 @@ def work(config: ServeJobConfig, run: Run) -> None:
         raise UserError("model: must be given, as model=DIR: a stack that a job left, or its name on the hub")
     for name, folder in config.models.items():
         here = folder.startswith((".", "/", "~")) or Path(folder).exists() or folder.count("/") > 1
-        if here and not (Path(folder).expanduser() / "config.json").is_file():
+        if here and "://" not in folder and not (Path(folder).expanduser() / "config.json").is_file():
             raise UserError(f"models.{name}: {folder}: there is no stack: no config.json is in it{_hint(folder)}")
     check(config)
     if config.host not in LOOPBACK and not (config.api.keys or keys.from_environment()):
@@ -76,8 +77,8 @@ def work(config: ServeJobConfig, run: Run) -> None:
     from xlnu.stack import artefact
 
     config.models = {name: folder_of(folder) for name, folder in config.models.items()}
-    for folder in config.models.values():
-        artefact.complete(folder)  # a replica would say the same, but to its log
+    for name, folder in config.models.items():  # a replica would say the same, but to its log
+        artefact.complete(find(f"models.{name}", folder).local() if "://" in folder else folder)
     detector.opened(config.detect)
     whole = serve_file(config, config.host, config.port)
     run.put("serve.yaml", _yaml(whole, "serve run"))
@@ -87,7 +88,8 @@ def work(config: ServeJobConfig, run: Run) -> None:
 
 def _called(folder: str) -> str:
     """distilled_topic-0123456789abcdef is the step distilled_topic."""
-    name = Path(folder).name or "model"
+    place = folder.partition("?")[0] if "://" in folder else folder
+    name = Path(place).name or "model"
     step, dash, address = name.rpartition("-")
     return step if dash and len(address) == 16 else name
 

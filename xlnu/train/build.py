@@ -17,7 +17,7 @@ from xlnu.steps import NOBODY_KNOWS, Estimate, Result, Step, Together, Work
 from xlnu.train import config as loop
 from xlnu.train import packs, result, workers
 from xlnu.train.answers import Answers
-from xlnu.train.config import LoopConfig, epochs, placed
+from xlnu.train.config import LoopConfig, at_most, epochs, placed
 from xlnu.train.loop import Progress
 from xlnu.train.objective import Kind, Reliability
 from xlnu.train.order import Order
@@ -104,7 +104,8 @@ def _takes(config: TrainConfig, model: Checkpoint, tokens: int | None) -> Estima
     if tokens is None:
         return NOBODY_KNOWS
     seen = tokens * config.epochs
-    return Estimate(0, seen, None, TrainerPool.role, seen * model.parameters if model.parameters else None)
+    effort = seen * model.parameters if model.parameters else None
+    return Estimate(0, seen, None, TrainerPool.role, effort, at_most(config))
 
 
 def _merge(work: Work, base: Checkpoint, card: Card) -> int:

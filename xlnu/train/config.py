@@ -77,6 +77,11 @@ def workers(config: LoopConfig, holds: int) -> int:
     return next((n for n in range(holds, 1, -1) if config.batch % (n * config.micro) == 0), 1)
 
 
+def at_most(config: LoopConfig) -> int:
+    """Wherever it runs."""
+    return workers(config, max(1, config.batch // config.micro))
+
+
 def placed(config: LoopConfig, key: str = "train") -> Placed:
     """On the machines there are, or may be."""
     found = place(config.pool)

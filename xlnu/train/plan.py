@@ -54,7 +54,7 @@ def here(config: LoopConfig) -> Place:
 
 
 def seen() -> tuple[int | None, int]:
-    """The bytes of a GPU, if there is one, and of the machine, where this is called: on a cluster in a worker."""
+    """The bytes of a GPU, if there is one, and of this machine."""
     import torch
 
     there = torch.cuda.is_available()

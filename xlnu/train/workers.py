@@ -20,8 +20,8 @@ from typing import Any
 from xlnu import machine
 from xlnu.cluster.pools import Placed, TrainerPool
 from xlnu.config import settings
-from xlnu.errors import Halt
-from xlnu.spread import LIVES, connect
+from xlnu.errors import Halt, first_line
+from xlnu.spread import LIVES, awaited, connect
 from xlnu.steps import Work
 from xlnu.train import snapshot, state
 from xlnu.train.config import LoopConfig, deepspeed
@@ -78,7 +78,7 @@ def train(work: Work, job: Job, placed: Placed, keep: int, logs: Path | None) ->
     import ray
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
-    from ray.train.v2.api.exceptions import WorkerGroupError
+    from ray.train.v2.api.exceptions import TrainingFailedError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     store, address = work.write_part.store, work.write_part.address
@@ -97,6 +97,7 @@ def train(work: Work, job: Job, placed: Placed, keep: int, logs: Path | None) ->
         num_to_keep=keep, checkpoint_score_attribute="held_out_loss", checkpoint_score_order="min"
     )
     work.task.works(TrainerPool.role)
+    awaited(work.task, placed.resources)
     if snapshot.mend(store, f"{FOLDER}/{address}"):
         work.task.display.say(f"{work.name}: Ray's list of checkpoints was cut by a kill, and is made anew")
     trainer = TorchTrainer(
@@ -114,11 +115,15 @@ def train(work: Work, job: Job, placed: Placed, keep: int, logs: Path | None) ->
     with _told(work, board, job, logs):
         try:
             result = _fit(trainer)
-        except WorkerGroupError as error:
-            if not died(error):
+        except (TrainingFailedError, OSError) as error:
+            if died(error):
+                why = f"most often for want of memory; {_less(job)}"
+                raise Halt(f"{work.name}: workers died {LIVES} times, {why}") from None
+            refused = of_the_store(error)
+            if refused is None:
                 raise  # a fault of ours, and its traceback says where
-            less = _less(job)
-            raise Halt(f"{work.name}: workers died {LIVES} times, most often for want of memory; {less}") from None
+            again = "what is finished is kept: mend it and run the same command again"
+            raise Halt(f"{work.name}: {store.label}: {first_line(refused)}; {again}") from None
     halted: Halt | None = ray.get(board.halted.remote())
     if isinstance(halted, Diverged):
         raise Diverged(f"{work.name}: {halted}; {_last_good(result)}")
@@ -133,11 +138,22 @@ def train(work: Work, job: Job, placed: Placed, keep: int, logs: Path | None) ->
 
 
 def died(error: Any) -> bool:
-    """Whether a WorkerGroupError tells of a worker's death: Ray has a health check fail, and in it, of what."""
+    """Whether the end of a training tells of a worker's death: Ray has a health check fail, and in it, of what."""
     from ray.exceptions import RayActorError
 
-    failures = [getattr(one, "health_check_failure", one) for one in error.worker_failures.values()]
+    failures = [getattr(one, "health_check_failure", one) for one in getattr(error, "worker_failures", {}).values()]
     return any(isinstance(one, RayActorError) for one in failures)
+
+
+def of_the_store(error: Any) -> OSError | None:
+    """What it could not be read from or written to for: of the driver, of Ray's controller, or of a worker, which
+    wrap it in errors of their own.
+    """
+    if isinstance(error, OSError):
+        return error
+    within = [getattr(error, name, None) for name in ("controller_failure", "_base_exc", "cause", "__cause__")]
+    within += getattr(error, "worker_failures", {}).values()
+    return next((found for one in within if one is not None and (found := of_the_store(one))), None)
 
 
 def _less(job: Job) -> str:

@@ -132,7 +132,7 @@ class TransferSet:
             return generate.generate(work, config, llm.spec(work), work.inputs["instructions"])
 
         about = llm.identity | generate.about(config)
-        takes = self.amount.answering(llm.checkpoint, config.pool.gpus_each)
+        takes = self.amount.answering(llm.checkpoint, config.rows_per_part, config.pool)
         return self._add(Step("english", about, run, only(self.instructions, llm.files), estimate=takes))
 
     def _judge(self) -> Checkpoint | None:

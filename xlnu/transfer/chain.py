@@ -104,7 +104,8 @@ class Chains:
 
     @property
     def _takes(self) -> Estimate:
-        return self.amount.translating(self.mt.checkpoint, self.mt.pool.gpus_each, self.mt.config.beam)
+        mt = self.mt
+        return self.amount.translating(mt.checkpoint, mt.config.sentences_per_part, mt.pool, mt.config.beam)
 
     def _joined(
         self,
@@ -157,7 +158,8 @@ class Chains:
         for language, (name, gate) in zip(self.languages, gates.items(), strict=True):
             by = judge if gate == score.COMET else None
             about = {"gate": gate} | (by.identity if by else {})
-            takes = self.amount.judging(by, config.pool.gpus_each) if by else Estimate(self.amount.rows)
+            rows = Estimate(self.amount.rows)
+            takes = self.amount.judging(by, config.rows_per_part, config.pool) if by else rows
             inputs = (self.english, joined[language.label])
             judged[language.label] = self.add(Step(name, about, together, inputs, estimate=takes))
         return judged

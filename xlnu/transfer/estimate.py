@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xlnu.cluster.cost import CORE
-from xlnu.cluster.pools import GeneratorPool, ScorerPool, TranslatorPool
-from xlnu.cluster.roles import Role
+from xlnu.cluster.pools import PoolConfig
 from xlnu.engines.checkpoint import Checkpoint
 from xlnu.machine import cores
 from xlnu.steps import Estimate
@@ -39,14 +38,14 @@ class Amount:
     def tokens(self) -> int:
         return (self.questions + self.answers) // LETTERS
 
-    def answering(self, model: Checkpoint | None, gpus: int) -> Estimate:
-        return _estimate(self.rows, self.answers // LETTERS, model, gpus, 1, GeneratorPool.role)
+    def answering(self, model: Checkpoint | None, per_part: int, pool: PoolConfig) -> Estimate:
+        return _estimate(self.rows, self.answers // LETTERS, model, per_part, pool)
 
-    def translating(self, model: Checkpoint | None, gpus: int, beam: int) -> Estimate:
-        return _estimate(self.sentences, round(MORE * self.tokens), model, gpus, beam, TranslatorPool.role)
+    def translating(self, model: Checkpoint | None, per_part: int, pool: PoolConfig, beam: int) -> Estimate:
+        return _estimate(self.sentences, round(MORE * self.tokens), model, per_part, pool, beam)
 
-    def judging(self, model: Checkpoint | None, gpus: int) -> Estimate:
-        return _estimate(self.rows, round((1 + MORE) * self.tokens), model, gpus, 1, ScorerPool.role)
+    def judging(self, model: Checkpoint | None, per_part: int, pool: PoolConfig) -> Estimate:
+        return _estimate(self.rows, round((1 + MORE) * self.tokens), model, per_part, pool)
 
     def training(self, weights: Mapping[Family, float], languages: int, pairs: int) -> int:
         """Tokens of a set in which every translation is good enough: there will be fewer."""
@@ -66,7 +65,10 @@ def amount(source: Source) -> Amount:
     return Amount(rows, questions, answers)
 
 
-def _estimate(rows: int, tokens: int, model: Checkpoint | None, gpus: int, beam: int, role: Role) -> Estimate:
+def _estimate(
+    rows: int, tokens: int, model: Checkpoint | None, per_part: int, pool: PoolConfig, beam: int = 1
+) -> Estimate:
     effort = tokens * model.parameters * beam if model and model.parameters else None
-    hours = None if effort is None or gpus else effort / (CORE * cores()) / 3600
-    return Estimate(rows, tokens, hours, role, effort)
+    hours = None if effort is None or pool.gpus_each else effort / (CORE * cores()) / 3600
+    parts = -(-rows // per_part)
+    return Estimate(rows, tokens, hours, pool.role, effort, min(parts, pool.actors or parts))
