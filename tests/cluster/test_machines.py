@@ -72,7 +72,7 @@ def test_stopped_and_submitted_again_it_goes_on_and_machines_go(up: Fake, place:
     stop = [RAY, "job", "stop", "--address", up.dashboard, first.id]
     done = subprocess.run(stop, env=outside(), capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
-    first.end()
+    assert first.end() == 0, "to Ray, what was stopped did not fail"
     assert "transfer: interrupted; what is finished is kept: the same command goes on from there" in first.said
 
     second = submit(up, *job(tiny))

@@ -28,7 +28,7 @@ from xlnu import machine
 from xlnu.bench.frame import Bench
 from xlnu.bench.startup import python
 from xlnu.cluster.pools import Placed
-from xlnu.engines.checkpoint import Checkpoint
+from xlnu.engines.checkpoint import find
 from xlnu.rows import row_id
 from xlnu.steps import Part, Rows, Writer
 from xlnu.store import Store
@@ -266,7 +266,7 @@ def _ours(folder: Path, shape: Shape) -> Steps:
     config.numbers, config.batch, config.micro, config.lr = "fp32", shape.batch, shape.micro, shape.lr
     config.warmup, config.decay, config.evaluate_every, config.patience = 0, "constant", order.steps, 0
     recipe = Answers(
-        checkpoint=Checkpoint(str(folder / "model"), "", "random"),
+        checkpoint=find("model", str(folder / "model")),
         numbers=config.numbers,
         lora=None,
         recompute=config.recompute,

@@ -27,7 +27,7 @@ from xlnu import machine
 from xlnu.bench.frame import Bench
 from xlnu.bench.startup import python
 from xlnu.cluster.pools import Placed, PoolConfig
-from xlnu.engines.checkpoint import Checkpoint
+from xlnu.engines.checkpoint import find
 from xlnu.engines.ct2 import convert
 from xlnu.engines.open import ModelConfig, TranslatorSpec
 from xlnu.languages import resolve
@@ -110,7 +110,7 @@ class World:
         spec = TranslatorSpec(
             engine="ct2",
             config=ModelConfig(model=str(folder / "model")),
-            checkpoint=Checkpoint(str(folder / "model"), "", "random"),
+            checkpoint=find("model", str(folder / "model")),
             converted=Files(store, "converted", ()),
             compute="int8",
             batch_tokens=BATCH_TOKENS,
