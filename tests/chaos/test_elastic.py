@@ -84,6 +84,7 @@ def test_a_training_goes_on_with_fewer_machines_and_with_more(tmp_path: Path) ->
         saved = int(training.until(r"taken away soon: saved at step (\d+)")[1])
         kill(going)
         again = int(training.until(r"going on from step (\d+)")[1])
+        (struck / "enough").touch()
         best = float(training.until(r"best ([\d.]+)")[1])
         rows, _ = plainly(settings(), STEPS)
         assert best == pytest.approx(min(row["held_out_loss"] for row in rows if "held_out_loss" in row), abs=1e-5)
