@@ -38,11 +38,11 @@ WAVE = 20_000
 # Once a part is done, Ray Data itself asks the autoscaler for machines: for twice the cores and GPUs that there
 # are, and for no role. So machines of other roles are kept, and dear ones started, that have nothing to do. It asks
 # only where more than this share is in use; and actors, which ask for their role, need nobody to ask for them.
-NEVER = {
+LIVES = 10  # of an actor; Ray Data's own number is without end, and so is then a model that fits in no memory
+SETTINGS = {"RAY_task_oom_retries": str(LIVES)} | {
     f"RAY_DATA_DEFAULT_CLUSTER_SCALING_UP_{of}_UTIL_THRESHOLD": "1e9"
     for of in ("CPU", "GPU", "MEMORY", "OBJECT_STORE_MEMORY")
 }
-LIVES = 10  # of an actor; Ray Data's own number is without end, and so is then a model that fits in no memory
 
 
 class Stage(Protocol):
@@ -55,8 +55,8 @@ class Stage(Protocol):
 
 def connect(display: Display) -> None:
     """To the cluster of RAY_ADDRESS (as `ray job submit` sets it), else to one of this process's own."""
-    for name, value in NEVER.items():
-        os.environ.setdefault(name, value)  # read when Ray Data is imported
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)  # read when Ray, and Ray Data, are imported
     if not os.environ.get("RAY_ADDRESS"):
         on_its_own()
     import ray
@@ -212,14 +212,14 @@ def call(function: Callable[..., None], *arguments: Any, task: Task) -> None:
     connect(task.display)
     task.works(ONE_CORE.role)
     import ray
-    from ray.exceptions import OutOfMemoryError, RayActorError, WorkerCrashedError
+    from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 
     resources = asks(ONE_CORE.role)
     awaited(task, resources)
     called = ray.remote(_called).options(resources=resources, max_retries=LIVES)
     try:
         halt = ray.get(called.remote(function, arguments))
-    except (OutOfMemoryError, WorkerCrashedError, RayActorError):
+    except (OutOfMemoryError, WorkerCrashedError, NodeDiedError):
         why = "most often for want of memory: it needs a machine with more of it"
         raise Halt(f"{task.name}: a worker died again and again, {why}; what is finished is kept") from None
     if halt is not None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pyarrow import ArrowException, fs
 
+from xlnu.cache import alone
 from xlnu.errors import Halt, UserError, first_line
 
 UNFINISHED = ".unfinished-"  # what a killed local write leaves behind begins so
@@ -139,15 +140,17 @@ class Store:
 
     def copy(self, folder: str, names: Iterable[str], place: Path) -> Path:
         """A folder's files at a place on this machine, all of them at once, unless they are there already."""
-        if not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=place.parent, prefix=UNFINISHED) as beside:
-                made = Path(beside, "files")
-                for name in names:
-                    (made / name).parent.mkdir(parents=True, exist_ok=True)
-                    self.fetch(posixpath.join(folder, name), made / name)
-                with contextlib.suppress(OSError):  # another process was first: its copy is as good
-                    made.rename(place)
+        if place.exists():
+            return place
+        with alone(place), tempfile.TemporaryDirectory(dir=place.parent, prefix=UNFINISHED) as beside:
+            if place.exists():
+                return place
+            made = Path(beside, "files")
+            for name in names:
+                (made / name).parent.mkdir(parents=True, exist_ok=True)
+                self.fetch(posixpath.join(folder, name), made / name)
+            if made.exists():
+                made.rename(place)
         return place
 
     def read(self, name: str) -> bytes:

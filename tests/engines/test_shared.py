@@ -3,8 +3,6 @@
 import pickle
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -12,8 +10,8 @@ from xlnu.engines import checkpoint
 from xlnu.engines.checkpoint import Checkpoint, files, find
 from xlnu.engines.shared import share
 from xlnu.errors import Halt, UserError
+from xlnu.evaluate.models import Model, parents
 from xlnu.progress import Display
-from xlnu.stack.parents import folder_of
 from xlnu.store import Store, beside
 from xlnu.tiny.build import Built
 
@@ -48,14 +46,15 @@ def test_it_is_copied_once_and_found_where_the_folder_is_not(
     assert find("quality.model", str(place)).content == there.content, "and nothing is missing"
 
 
-def test_a_stack_finds_its_parents_where_they_were_brought(there: Checkpoint, tmp_path: Path) -> None:
+def test_a_stacks_parents_are_found_where_they_were_brought(there: Checkpoint) -> None:
     share(Display())
     shutil.rmtree(there.name)
-    made: Any = SimpleNamespace(llm={"name": there.name, "content": there.content})
-    assert Path(folder_of("llm", made, tmp_path, None)).name == there.content
-    made.llm["content"] = "0" * 32
-    with pytest.raises(UserError, match=f"llm: {there.name}: there is no such folder; say where it lies"):
-        folder_of("llm", made, tmp_path, None)
+    stack = Model("a stack", "stack", there, about={"llm": {"name": there.name, "content": there.content}})
+    found = parents(stack, {})["llm"]
+    assert isinstance(found, Checkpoint)
+    assert Path(found.local()).name == there.content
+    gone = Model("a stack", "stack", there, about={"llm": {"name": there.name, "content": "0" * 32}})
+    assert parents(gone, {}) == {}
 
 
 def test_what_nobody_brought_is_one_line(there: Checkpoint) -> None:
@@ -70,7 +69,7 @@ def test_another_model_in_its_place_is_not_taken_for_it(there: Checkpoint, tiny:
     (Path(there.name) / "config.json").write_text("{}")
     checkpoint.folders.clear()  # as a worker, which was told of none
     with pytest.raises(
-        UserError, match=rf"{there.name}: another model lies there on .*: put it where every machine"
+        UserError, match=rf"{there.name}: is not what the job was told of on .*: put it where every machine"
     ):
         there.local()
     shutil.rmtree(there.name)

@@ -41,7 +41,7 @@ class Checkpoint:
     @property
     def short(self) -> str:
         """What stands on a row."""
-        own = Path(self.name.partition("?")[0]).name if self.content else self.name
+        own = own_name(self.name) if self.content else self.name
         return f"{own}@{(self.content or self.revision)[:12]}"
 
     def local(self, parts: Sequence[str] = PARTS) -> str:
@@ -60,12 +60,12 @@ class Checkpoint:
                 return str(folder)
             kept = shared(self)
             if kept is None:
-                what = "another model lies there" if here.exists() else "there is no such folder"
+                what = "is not what the job was told of" if here.exists() else "there is no such folder"
                 raise UserError(
                     f"{self.name}: {what} on {socket.gethostname()}: put it where every machine sees it, or take "
                     "the model from the hub by its name"
                 )
-            return str(kept.local() / (here.name if list(kept.paths) == [here.name] else ""))
+            return str(kept.local() / (kept.paths[0] if len(kept.paths) == 1 else ""))
         from huggingface_hub import HfApi, snapshot_download
         from huggingface_hub.errors import HfHubHTTPError
 
@@ -79,10 +79,16 @@ class Checkpoint:
             raise Halt(f"{self.name}: {socket.gethostname()} cannot download it: {first_line(error)}") from None
 
 
+def own_name(place: str) -> str:
+    """The last of a path, or of a URI, which may end in a query."""
+    return Path(place.partition("?")[0] if "://" in place else place).name
+
+
 def find(key: str, name: str, revision: str = "main") -> Checkpoint:
     """The checkpoint that a setting names; UserError when there is none."""
     if not name:
         raise UserError(f"{key}: must be given: a folder with a checkpoint, or a model's name on the hub")
+    name = name.removeprefix("file://")
     folder = _fetched(key, name) if "://" in name else Path(name).expanduser()
     if folder.suffix == ".ckpt" and folder.is_file():  # as COMET's own tools name it
         folder = folder.parent.parent if folder.parent.name == "checkpoints" else folder.parent
@@ -93,7 +99,7 @@ def find(key: str, name: str, revision: str = "main") -> Checkpoint:
         at, content = str(folder.absolute()), _hash(folder)
         if "://" in name:
             return Checkpoint(name, "", content, _licence(folder), parameters(folder))
-        folders[content] = Checkpoint(at, "", content, _licence(folder), parameters(folder), _store())
+        folders[content] = Checkpoint(at, "", content, _licence(folder), parameters(folder), cluster_store())
         return folders[content]
     if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
         why = "is a file; name the folder" if folder.exists() else "there is no such folder"
@@ -157,11 +163,11 @@ def _licence(folder: Path) -> str:
 def of_file(path: Path) -> Checkpoint:
     """A model that is one file, of whatever kind."""
     content = _hash(path)
-    folders[content] = Checkpoint(str(path.absolute()), "", content, store=_store())
+    folders[content] = Checkpoint(str(path.absolute()), "", content, store=cluster_store())
     return folders[content]
 
 
-def _store() -> str:
+def cluster_store() -> str:
     return os.environ.get("XLNU_STORE", "") if os.environ.get("RAY_ADDRESS") else ""
 
 

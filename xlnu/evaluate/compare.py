@@ -46,7 +46,8 @@ class Finished:
 
 def arguments(given: Sequence[str]) -> list[str]:
     """Runs are named without a key."""
-    runs = [one for one in given if "=" not in one and not one.startswith("-")]
+    known = [one for one in given if not one.startswith("-")]
+    runs = [one for one in known if "=" not in one or "://" in one.partition("=")[0]]  # a URI has a query at times
     rest = [one for one in given if one not in runs]
     return [*rest, f"runs={json.dumps(runs, ensure_ascii=False)}"] if runs else list(rest)
 

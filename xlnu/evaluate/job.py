@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from xlnu.engines.checkpoint import own_name
 from xlnu.errors import UserError
 from xlnu.evaluate import (
     answers,
@@ -99,7 +99,7 @@ class Evaluation:
 
     def _models(self) -> list[Model]:
         config = self.config
-        given = [(Path(config.model).name, "model", config.model)] if config.model else []
+        given = [(own_name(config.model), "model", config.model)] if config.model else []
         for one in config.models:
             name, equals, where = one.partition("=")
             if not equals or not name:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from xlnu.engines.checkpoint import Checkpoint, find
+from xlnu.engines.checkpoint import Checkpoint, cluster_store, find
+from xlnu.engines.shared import shared
 from xlnu.errors import UserError
 from xlnu.evaluate import classified
 from xlnu.evaluate.asked import Benchmark
@@ -61,13 +62,16 @@ def _labels(theirs: Sequence[str], asked: Sequence[str]) -> str:
 
 
 def parents(stack: Model, given: Mapping[str, str]) -> dict[str, str | Checkpoint]:
-    """Where they lie. Those that are folders here other machines may not have."""
+    """Where they lie. Those that are folders here, or were on a cluster's head, other machines may not have."""
     found: dict[str, str | Checkpoint] = dict(given)
     for part in ("encoder", "llm"):
         about = stack.about.get(part) or {}
         name = given.get(part) or (about.get("name") if about.get("content") else None)
         if name and Path(name).expanduser().is_dir():
             found[part] = find(f"parents.{part}", name)
+        elif name and part not in given:
+            once = Checkpoint(name, "", about["content"], store=cluster_store())
+            found |= {part: once} if shared(once) else {}
     return found
 
 

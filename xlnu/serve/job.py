@@ -21,7 +21,7 @@ from xlnu import machine, spread
 from xlnu.cluster.pools import asks
 from xlnu.cluster.roles import everything
 from xlnu.config import section, setting
-from xlnu.engines.checkpoint import find
+from xlnu.engines.checkpoint import find, own_name
 from xlnu.errors import Halt, UserError
 from xlnu.run import FolderConfig, Run, print_out
 from xlnu.serve import detector, keys
@@ -88,8 +88,7 @@ def work(config: ServeJobConfig, run: Run) -> None:
 
 def _called(folder: str) -> str:
     """distilled_topic-0123456789abcdef is the step distilled_topic."""
-    place = folder.partition("?")[0] if "://" in folder else folder
-    name = Path(place).name or "model"
+    name = own_name(folder) or "model"
     step, dash, address = name.rpartition("-")
     return step if dash and len(address) == 16 else name
 

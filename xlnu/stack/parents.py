@@ -3,7 +3,6 @@
 A parent that has changed is refused: the fusion and the adapter were trained for what it was.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +30,6 @@ def folder_of(part: str, config: StackConfig, own: Path, elsewhere: str | None) 
     name = elsewhere or about["name"]
     place = Path(name).expanduser()
     if elsewhere is None and about.get("content") and "://" not in name and not place.is_dir():
-        from xlnu.engines.shared import shared
-
-        kept = shared(Checkpoint(name, "", about["content"], store=os.environ.get("XLNU_STORE", "")))
-        if kept:  # a cluster's job was told of a folder that its driver alone had
-            return str(kept.local())
         raise UserError(
             f"{part}: {name}: there is no such folder; say where it lies: from_pretrained(..., {part}=FOLDER)"
         )

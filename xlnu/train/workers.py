@@ -76,6 +76,7 @@ def train(work: Work, job: Job, placed: Placed, keep: int, logs: Path | None) ->
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.25")
     connect(work.task.display)
     import ray
+    from ray.exceptions import ActorDiedError
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
     from ray.train.v2.api.exceptions import TrainingFailedError
@@ -115,15 +116,17 @@ def train(work: Work, job: Job, placed: Placed, keep: int, logs: Path | None) ->
     with _told(work, board, job, logs):
         try:
             result = _fit(trainer)
-        except (TrainingFailedError, OSError) as error:
+        except (TrainingFailedError, ActorDiedError, OSError) as error:
             if died(error):
                 why = f"most often for want of memory; {_less(job)}"
                 raise Halt(f"{work.name}: workers died {LIVES} times, {why}") from None
-            refused = of_the_store(error)
+            store.check(writable=True)  # what is wrong with it, in a line
+            refused = refusal(error)
             if refused is None:
                 raise  # a fault of ours, and its traceback says where
+            where = f"{refused.filename}: " if refused.filename else ""
             again = "what is finished is kept: mend it and run the same command again"
-            raise Halt(f"{work.name}: {store.label}: {first_line(refused)}; {again}") from None
+            raise Halt(f"{work.name}: {where}{first_line(refused)}; {again}") from None
     halted: Halt | None = ray.get(board.halted.remote())
     if isinstance(halted, Diverged):
         raise Diverged(f"{work.name}: {halted}; {_last_good(result)}")
@@ -145,15 +148,17 @@ def died(error: Any) -> bool:
     return any(isinstance(one, RayActorError) for one in failures)
 
 
-def of_the_store(error: Any) -> OSError | None:
-    """What it could not be read from or written to for: of the driver, of Ray's controller, or of a worker, which
-    wrap it in errors of their own.
+def refusal(error: Any) -> OSError | None:
+    """What a system would not read or write, of the driver, of Ray's controller, or of a worker, which wrap it in
+    errors of their own; some of these are an OSError, too.
     """
-    if isinstance(error, OSError):
+    from ray.exceptions import RayError
+
+    if isinstance(error, OSError) and not isinstance(error, RayError):
         return error
-    within = [getattr(error, name, None) for name in ("controller_failure", "_base_exc", "cause", "__cause__")]
+    within = [getattr(error, name, None) for name in ("controller_failure", "_base_exc", "cause")]
     within += getattr(error, "worker_failures", {}).values()
-    return next((found for one in within if one is not None and (found := of_the_store(one))), None)
+    return next((found for one in within if one is not None and (found := refusal(one))), None)
 
 
 def _less(job: Job) -> str:
