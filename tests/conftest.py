@@ -20,14 +20,30 @@ os.environ |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # 
 TOP = Path(__file__).parents[1]
 
 
+SERVERS, CLUSTERS = "servers", "clusters"
+
+
 class Together(LoadScopeScheduling):  # type: ignore[misc]
-    """Side by side, a file's tests stay together, for they share what is dear to make; and all servers, for the
-    port of their metrics is one. (Under pytest 9.2, marks of xdist's own groups count for nothing.)
+    """Side by side, a file's tests stay together, for they share what is dear to make. So do all servers, for the
+    port of their metrics is one; and all clusters of many machines: two at once are more processes than two cores
+    can start in the half minute that Ray gives them. (Under pytest 9.2, marks of xdist's own groups count for
+    nothing.)
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "serving" if "serv" in file else file
+        return _kind(file) or file
+
+
+def _kind(file: str) -> str:
+    if "serv" in file:
+        return SERVERS
+    return CLUSTERS if "chaos/" in file or file.endswith("test_machines.py") else ""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Servers come last, when the clusters are gone."""
+    items.sort(key=lambda item: _kind(item.nodeid.partition("::")[0]) == SERVERS)
 
 
 @pytest.hookimpl(optionalhook=True)

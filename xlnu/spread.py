@@ -87,14 +87,23 @@ def _init(display: Display) -> None:
             raise UserError(f"RAY_ADDRESS: {address}: no cluster answers there: {first_line(error)}") from None
         return
     quietly()
-    ray.init(
-        address="local",
-        num_cpus=machine.cores() + 1,  # one for Ray's own tasks while actors hold the others
-        resources=everything(),
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+    for last in (False, True):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=machine.cores() + 1,  # one for Ray's own tasks while actors hold the others
+                resources=everything(),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+            return
+        except Exception as error:  # of no kind of its own; Ray gives itself 30 s, and a machine may be busy
+            if "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+            if last:
+                raise Halt("Ray did not start in 30 s, twice: this machine is too busy; try again later") from None
 
 
 @contextlib.contextmanager

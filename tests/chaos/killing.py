@@ -17,7 +17,6 @@ import pytest
 @pytest.fixture
 def cluster() -> Iterator[dict[str, str]]:
     """A Ray that outlives the drivers, as a cluster does; in a folder of its own, for sockets need short names."""
-    ray = str(Path(sys.executable).with_name("ray"))
     with tempfile.TemporaryDirectory(prefix="ray") as folder:
         environment = dict(os.environ)
         # what a killed compiler of extensions leaves behind: who waits for it waits for ever
@@ -25,22 +24,30 @@ def cluster() -> Iterator[dict[str, str]]:
         lock = Path(folder, "extensions", "deepspeed_shm_comm", "lock")
         lock.parent.mkdir(parents=True)
         lock.touch()
-        command = [ray, "start", "--head", "--port=0", "--include-dashboard=false", "--num-cpus=3", "--block"]
-        head = subprocess.Popen(
-            [*command, f"--temp-dir={folder}"],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
-        assert head.stdout is not None
-        line = next(line for line in head.stdout if "--address=" in line)
-        address = re.search(r"(?<=--address=')[\d.]+:\d+", line)
-        assert address is not None
-        yield {**environment, "RAY_ADDRESS": address[0]}
+        for _ in range(3):  # Ray gives its start 30 s, which a busy machine may not have
+            head, address = _start(folder, environment)
+            if address:
+                break
+        assert address
+        yield {**environment, "RAY_ADDRESS": address}
         os.killpg(head.pid, signal.SIGKILL)
         head.communicate()
+
+
+def _start(folder: str, environment: dict[str, str]) -> "tuple[subprocess.Popen[str], str]":
+    ray = str(Path(sys.executable).with_name("ray"))
+    command = [ray, "start", "--head", "--port=0", "--include-dashboard=false", "--num-cpus=3", "--block"]
+    head = subprocess.Popen(
+        [*command, f"--temp-dir={folder}"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    assert head.stdout is not None
+    found = (re.search(r"(?<=--address=')[\d.]+:\d+", line) for line in head.stdout)
+    return head, next((address[0] for address in found if address), "")
 
 
 def kill_one(name: str, chance: random.Random, cluster: dict[str, str]) -> bool:
