@@ -28,17 +28,18 @@ import pyarrow as pa
 from xlnu import machine
 from xlnu.cluster import file
 from xlnu.cluster.pools import ONE_CORE, Placed, PoolConfig, asks, place
-from xlnu.cluster.roles import everything
+from xlnu.cluster.roles import Role, everything
 from xlnu.errors import Halt, UserError, first_line
 from xlnu.progress import Display, Task
 from xlnu.steps import Part, Work, Writer
 
 # parts of one execution: Ray Data keeps 4 KB of each until its end, and actors begin anew with the next
 WAVE = 20_000
-# Once a part is done, Ray Data itself asks the autoscaler for machines: for twice the cores and GPUs that there
-# are, and for no role. So machines of other roles are kept, and dear ones started, that have nothing to do. It asks
-# only where more than this share is in use; and actors, which ask for their role, need nobody to ask for them.
-LIVES = 10  # of an actor; Ray Data's own number is without end, and so is then a model that fits in no memory
+# of an actor, and of a task; Ray's own numbers are without end, and so is then a model that fits in no memory
+LIVES = 10
+# Of Ray. Once a part is done, Ray Data itself asks the autoscaler for machines: for twice the cores and GPUs that
+# there are, and for no role. So machines of other roles are kept, and dear ones started, that have nothing to do.
+# It asks only where more than this share is in use; actors, which ask for their role, need nobody to ask for them.
 SETTINGS = {"RAY_task_oom_retries": str(LIVES)} | {
     f"RAY_DATA_DEFAULT_CLUSTER_SCALING_UP_{of}_UTIL_THRESHOLD": "1e9"
     for of in ("CPU", "GPU", "MEMORY", "OBJECT_STORE_MEMORY")
@@ -175,8 +176,7 @@ def spread(
     from ray.exceptions import RayActorError
 
     placed = place(pool)
-    some_work.task.works(pool.role)
-    awaited(some_work.task, placed.resources)
+    begins(some_work.task, pool.role, placed.resources)
     if store.local and len(ray.nodes()) > 1:  # type: ignore[no-untyped-call]
         display.once(f"{store.label}: a local folder: every machine must see the same one there")
     writers = {name: work.write_part for name, work in works.items()}
@@ -206,25 +206,26 @@ def spread(
     return rows
 
 
-def awaited(task: Task, resources: dict[str, float]) -> None:
-    """Said where no machine is up that has a role: until one is, there is nothing else to say."""
+def begins(task: Task, role: Role, resources: dict[str, float]) -> None:
+    """Machines of a role work for a task. Where none is up that has it, this is said, for until one is there is
+    nothing else to say.
+    """
     import ray
 
+    task.works(role)
     there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    missing = [role for role in resources if role not in there]
-    if missing:
-        task.display.say(f"{task.name}: waits for machines with the role {missing[0]}, which are asked for")
+    if role in resources and role not in there:
+        task.display.say(f"{task.name}: waits for machines with the role {role}, which are asked for")
 
 
 def call(function: Callable[..., None], *arguments: Any, task: Task) -> None:
     """Call a function in a worker: what it loads is gone from memory afterwards, and the driver stays small."""
     connect(task.display)
-    task.works(ONE_CORE.role)
     import ray
     from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 
     resources = asks(ONE_CORE.role)
-    awaited(task, resources)
+    begins(task, ONE_CORE.role, resources)
     called = ray.remote(_called).options(resources=resources, max_retries=LIVES)
     try:
         halt = ray.get(called.remote(function, arguments))

@@ -32,8 +32,6 @@ def shared(of: Checkpoint) -> Files | None:
 def fetched(uri: str) -> Path:
     """The folder that a URI names, as a copy in this machine's cache: a new one where the files are others."""
     store = Store(uri)
-    if store.local:
-        return Path(store.root)
     there = [
         entry
         for entry in store.list("")

@@ -21,7 +21,7 @@ from xlnu import machine
 from xlnu.cluster.pools import Placed, TrainerPool
 from xlnu.config import settings
 from xlnu.errors import Halt, first_line
-from xlnu.spread import LIVES, awaited, connect
+from xlnu.spread import LIVES, begins, connect
 from xlnu.steps import Work
 from xlnu.train import snapshot, state
 from xlnu.train.config import LoopConfig, deepspeed
@@ -97,8 +97,7 @@ def train(work: Work, job: Job, placed: Placed, keep: int, logs: Path | None) ->
     kept = CheckpointConfig(
         num_to_keep=keep, checkpoint_score_attribute="held_out_loss", checkpoint_score_order="min"
     )
-    work.task.works(TrainerPool.role)
-    awaited(work.task, placed.resources)
+    begins(work.task, TrainerPool.role, placed.resources)
     if snapshot.mend(store, f"{FOLDER}/{address}"):
         work.task.display.say(f"{work.name}: Ray's list of checkpoints was cut by a kill, and is made anew")
     trainer = TorchTrainer(

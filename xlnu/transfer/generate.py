@@ -16,7 +16,7 @@ from xlnu.engines.checkpoint import Checkpoint
 from xlnu.engines.open import GeneratorSpec, ModelConfig
 from xlnu.engines.vllm import answer, gathered, processor, request
 from xlnu.rows import ENGLISH
-from xlnu.spread import connect, spread
+from xlnu.spread import begins, connect, spread
 from xlnu.steps import Part, Result, Rows, Work
 from xlnu.transfer.gates import repeats
 
@@ -119,13 +119,13 @@ def _by_vllm(work: Work, config: EnglishConfig, spec: GeneratorSpec, rows: Rows)
     if not todo:
         return len(rows)
     connect(work.task.display)
-    work.task.works(config.pool.role)
     import ray
     from ray.data import ActorPoolStrategy
 
     assert spec.checkpoint is not None
     # Ray itself would wait for a GPU for ever
     placed = place(replace(config.pool, gpus=max(1, config.pool.gpus_each)))
+    begins(work.task, config.pool.role, placed.resources)
     items = [{"part": at, "start": part.start, "stop": part.stop} for at, part in enumerate(todo)]
     asked = ray.data.from_items(items, override_num_blocks=len(items)).flat_map(
         Requests,
